@@ -1,0 +1,55 @@
+"""What an action may touch while it runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from actions.ports import CaslibStore, ModelStore, Session, SessionStore, TableStore, WeightStore
+from actions.results import Json, Message
+
+Reporter = Callable[[str, Mapping[str, Json]], None]
+
+
+def _nobody_listens(kind: str, data: Mapping[str, Json]) -> None:
+    del kind, data
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Context:
+    """The stores as the caller's session sees them, and the way to whoever watches.
+
+    Attributes:
+        upload: a spooled request body, for the actions that take one.
+        report: sends an event to the job's followers; outside a job nobody listens.
+        cancelled: whether the caller has asked the work to stop.
+        threads: processor threads the action may use.
+        job_id: the job this action runs as, or None.
+        messages: the log lines of the answer, in order; append with :meth:`note` and :meth:`warn`.
+    """
+
+    session: Session
+    sessions: SessionStore
+    tables: TableStore
+    models: ModelStore
+    weights: WeightStore
+    caslibs: CaslibStore
+    threads: int = 1
+    upload: Path | None = None
+    job_id: str | None = None
+    report: Reporter = _nobody_listens
+    cancelled: Callable[[], bool] = _never
+    messages: list[Message] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Add a note to the log of the answer and tell the job's followers."""
+        self.messages.append(Message(text))
+        self.report("note", {"text": text})
+
+    def warn(self, text: str) -> None:
+        """Add a warning to the log of the answer and tell the job's followers."""
+        self.messages.append(Message(text, "warning"))
+        self.report("note", {"text": text, "level": "warning"})

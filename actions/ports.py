@@ -1,0 +1,326 @@
+"""What actions ask of the store, as protocols; ``server.store`` implements them over SQL.
+
+Everything here is bound to one session: a look-up sees the session's own tables first, then the
+global ones. Names are matched without regard to case and kept as they were written.
+
+Content is staged first and published after: a staged table is invisible, is written in short
+transactions (so no writer waits for a long upload or a training run), and is discarded when its
+``with`` block ends without publication, or by the next start of the server when the process died.
+``publish`` makes any number of staged tables visible in one transaction: all of them or none.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from actions.results import Json
+from engine.graph.spec import Graph
+from engine.weights import Chunk, SegmentSpec
+
+Kind = Literal["data", "model", "weights"]
+Scope = Literal["session", "global"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Name:
+    """A table's address; a caslib of None means the session's active caslib."""
+
+    name: str
+    caslib: str | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a staged table is to be published."""
+
+    name: Name
+    replace: bool = False
+    promote: bool = False
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A catalogue entry, as it was when it was read.
+
+    Attributes:
+        id: identifies the content; replacing a table gives a new one.
+        version: rises with every change in place (models only).
+        rows: rows of the table's view (of weights: one per weight; of a model: one per option).
+        columns: columns of the table's view.
+        attributes: facts kept with the table, such as the data schema of a weight table.
+    """
+
+    id: str
+    name: str
+    caslib: str
+    kind: Kind
+    scope: Scope
+    rows: int
+    columns: int
+    created: datetime
+    label: str = ""
+    version: int = 0
+    job_id: str | None = None
+    size_bytes: int = 0
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Staged(Protocol):
+    """Content that is written but not yet visible."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def rows(self) -> int: ...
+
+
+class StagedData(Staged, Protocol):
+    """A staged data table that is still being written."""
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append rows; batches of any size are regrouped into chunks of a few MB."""
+
+
+class TableStore(Protocol):
+    """The catalogue of tables of every kind, and the content of data tables."""
+
+    def find(self, name: Name, kind: Kind | None = None) -> TableInfo:
+        """Return the entry of a table.
+
+        Raises:
+            TableNotFound: the session sees none; details carry the nearest names.
+            WrongKind: it is of another kind than asked for.
+        """
+
+    def list(self, caslib: str | None = None) -> list[TableInfo]:
+        """Return all entries the session sees, of one caslib or of all, by name."""
+
+    def schema(self, table: TableInfo) -> pa.Schema:
+        """Return the columns of a data table."""
+
+    def scan(
+        self,
+        table: TableInfo,
+        *,
+        columns: Sequence[str] | None = None,
+        first_row: int = 0,
+        rows: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Read a data table chunk by chunk, in order; chunks outside the range are not read."""
+
+    def stage(
+        self, schema: pa.Schema, *, attributes: Mapping[str, Json] | None = None
+    ) -> AbstractContextManager[StagedData]:
+        """Open a data table for writing; discarded at the block's end unless published in it."""
+
+    def publish(self, *outputs: tuple[Staged, Output]) -> list[TableInfo]:
+        """Make staged tables visible, all in one transaction.
+
+        Raises:
+            TableExists: a name is taken in the target scope and ``replace`` is false; nothing is
+                published.
+        """
+
+    def drop(self, name: Name) -> TableInfo:
+        """Remove a table and its content; a session table hides a global one and goes first."""
+
+    def promote(self, name: Name, target: Output) -> TableInfo:
+        """Move a session table to the global scope, under the target's name."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model table and the graph it held when it was read."""
+
+    info: TableInfo
+    graph: Graph
+
+
+class ModelStore(Protocol):
+    """Models, one row per layer and one per edge."""
+
+    def create(self, output: Output, graph: Graph) -> TableInfo:
+        """Store a new model.
+
+        Raises:
+            TableExists: the name is taken and ``replace`` is false.
+        """
+
+    def load(self, name: Name) -> StoredModel: ...
+
+    def save(self, stored: StoredModel, graph: Graph) -> TableInfo:
+        """Change a model in place, writing only the layers that differ.
+
+        Raises:
+            Conflict: the model was changed, replaced or dropped since it was loaded.
+        """
+
+
+@dataclass(frozen=True)
+class WeightsHeader:
+    """What a weight table knows besides its numbers.
+
+    Attributes:
+        specs: every tensor in the order of the table.
+        lineage: model, data table, parameters, seed, software versions, job.
+        schema: how rows become tensors, as the engine's ``Schema`` dumps itself.
+    """
+
+    specs: Sequence[SegmentSpec]
+    lineage: Mapping[str, Json] = field(default_factory=dict)
+    schema: Mapping[str, Json] | None = None
+
+
+class WeightStore(Protocol):
+    """Weight tables: a header and ordered segments of float32."""
+
+    def stage(
+        self, header: WeightsHeader, chunks: Iterator[Chunk]
+    ) -> AbstractContextManager[Staged]:
+        """Write a weight table; chunks arrive in the order of the table."""
+
+    def load(self, name: Name) -> tuple[TableInfo, WeightsHeader]: ...
+
+    def chunks(
+        self, table: TableInfo, *, first_row: int = 0, rows: int | None = None
+    ) -> Iterator[Chunk]:
+        """Read weights in order; only the chunks that touch the range are read, cut to it."""
+
+
+@dataclass(frozen=True)
+class Caslib:
+    """A named folder tables are loaded from and saved to."""
+
+    name: str
+    path: Path
+    scope: Scope
+    description: str = ""
+
+
+class CaslibStore(Protocol):
+    """The caslibs a session sees."""
+
+    def find(self, name: str | None) -> Caslib:
+        """Return a caslib; None means the session's active one."""
+
+    def list(self) -> list[Caslib]: ...
+    def add(self, caslib: Caslib) -> Caslib: ...
+    def drop(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who calls, and where their tables live."""
+
+    id: str
+    name: str
+    user: str
+    active_caslib: str
+    created: datetime
+    used: datetime
+
+
+class SessionStore(Protocol):
+    """Sessions of all users."""
+
+    def create(self, user: str, name: str) -> Session: ...
+    def default(self, user: str) -> Session:
+        """Return the caller's own lasting session, creating it at first use."""
+
+    def find(self, session_id: str, user: str) -> Session:
+        """Return a session of the user and note its use.
+
+        Raises:
+            SessionNotFound: there is none, or it belongs to somebody else.
+        """
+
+    def list(self, user: str) -> list[Session]: ...
+    def end(self, session_id: str, user: str) -> None:
+        """End a session and drop its tables."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """An action that runs in another process, as it was when it was read."""
+
+    id: str
+    action: str
+    params: Mapping[str, Json]
+    session_id: str
+    user: str
+    state: JobState
+    created: datetime
+    started: datetime | None = None
+    finished: datetime | None = None
+    owner: str | None = None
+    heartbeat: datetime | None = None
+    cancel_requested: bool = False
+    attempt: int = 0
+    result: Mapping[str, Json] | None = None
+    error: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something a job reported: ``epoch``, ``batch``, ``note``, ``progress`` or ``state``."""
+
+    seq: int
+    kind: str
+    time: datetime
+    data: Mapping[str, Json]
+
+
+class JobStore(Protocol):
+    """Jobs of all sessions; states only move forward."""
+
+    def submit(self, action: str, params: Mapping[str, Json], session: Session) -> Job: ...
+    def claim(self, owner: str) -> Job | None:
+        """Take the oldest queued job, or None; two workers never get the same one."""
+
+    def beat(self, job_id: str, owner: str) -> bool:
+        """Renew the lease and return whether a cancel was asked for.
+
+        Raises:
+            Conflict: the job is no longer this owner's.
+        """
+
+    def append(self, job_id: str, events: Sequence[tuple[str, Mapping[str, Json]]]) -> None: ...
+    def finish(
+        self,
+        job_id: str,
+        owner: str,
+        state: JobState,
+        *,
+        result: Mapping[str, Json] | None = None,
+        error: Mapping[str, Json] | None = None,
+    ) -> None:
+        """End a job.
+
+        Raises:
+            Conflict: the job is no longer this owner's.
+        """
+
+    def find(self, job_id: str, user: str) -> Job: ...
+    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> list[Job]: ...
+    def events(
+        self, job_id: str, *, after: int = 0, kind: str | None = None, limit: int = 1000
+    ) -> list[JobEvent]: ...
+    def request_cancel(self, job_id: str, user: str) -> Job:
+        """Ask a job to stop; a queued one ends at once."""
+
+    def fail_owner(self, owner: str, reason: str) -> list[Job]:
+        """Fail the running jobs of an owner that is known to be dead."""
+
+    def fail_expired(self, lease_s: float) -> list[Job]:
+        """Fail the running jobs whose owner has not beaten for longer than the lease."""

@@ -1,0 +1,1 @@
+"""Graphs: declared layers, what can be said of them without a tensor."""

@@ -1,0 +1,149 @@
+"""What a layer type is, and the registry of them.
+
+A layer is its parameters (pydantic fields, declared once for the wire, the documentation and the
+SDK) plus the rules that follow from them: the shape of its output, the tensors it owns in the order
+of the weight table, its cost, and the torch module.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar, Literal, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from engine.shapes import Shape
+
+Part = Literal["weights", "biases", "statistics"]
+TargetKind = Literal["nominal", "interval"]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One tensor of a layer: its part of the weight table, its name in the module, its shape.
+
+    The module holds it under ``name`` as a parameter (or, for statistics, a buffer) of exactly this
+    shape, so that the flattened tensor is the run of rows in the weight table.
+    """
+
+    part: Part
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a task layer is asked to predict.
+
+    Attributes:
+        kind: nominal (``size`` levels of one variable) or interval (``size`` variables).
+        size: the number of levels or variables.
+    """
+
+    kind: TargetKind
+    size: int
+
+
+class BuildOptions(BaseModel):
+    """Choices of a training run that change the network itself, kept with the weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    force_equal_padding: bool = False
+    """Raise the smaller side of an uneven automatic padding to the larger one, on every device."""
+    dropout_type: Literal["STANDARD", "INVERTED"] = "STANDARD"
+    """STANDARD scales by (1 - p) when scoring, INVERTED by 1 / (1 - p) when training."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Rate for outputs of fully connected layers that set none themselves."""
+    dropout_input: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Rate for input layers that set none themselves."""
+
+
+@dataclass(frozen=True)
+class Arity:
+    """How many sources a layer takes; ``most`` None means any number."""
+
+    least: int
+    most: int | None
+
+
+class Layer(BaseModel):
+    """Base of all layer types; every subclass is registered with :func:`layer_type`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+
+    code: ClassVar[int]
+    """The numeric ``layertype`` of the CAS model table."""
+    prefix: ClassVar[str]
+    """The option-key prefix of the CAS model table."""
+    title: ClassVar[str]
+    """The plural-free name in the rows of modelInfo, for example ``Convolutional``."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names of the type on the wire."""
+    arity: ClassVar[Arity] = Arity(1, 1)
+    is_task: ClassVar[bool] = False
+    """Whether the layer carries a loss and can end a network."""
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        """Return the shape of one output, or None while it depends on data not seen yet.
+
+        Raises:
+            ShapeError: the layer does not fit its sources; the message does not name the layer,
+                the graph puts its name in front.
+        """
+        raise NotImplementedError
+
+    def infer_open(self) -> Shape | None:
+        """Return the output shape when a source's shape is unknown; None when it depends on it."""
+        return None
+
+    def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
+        """Return the tensors the layer owns, in the order of the weight table."""
+        del sources, options
+        return ()
+
+    def multiply_adds(self, sources: Sequence[Shape], options: BuildOptions) -> int:
+        """Return the multiplications of one forward pass of one example, biases ignored."""
+        del sources, options
+        return 0
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        """Return the module; its inputs are the sources in order, each with a batch axis first."""
+        raise NotImplementedError
+
+    def initialize(
+        self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
+    ) -> None:
+        """Fill the module's tensors with starting values drawn from the generator."""
+        del module, sources, generator
+
+
+L = TypeVar("L", bound=type[Layer])
+
+LAYERS: dict[str, type[Layer]] = {}
+"""Every layer type by its wire name, in order of registration."""
+
+
+def layer_type(cls: L) -> L:
+    """Register a layer class under the default of its ``type`` field.
+
+    Raises:
+        ValueError: the name or an alias is taken.
+    """
+    name = cls.model_fields["type"].default
+    taken = {known for other in LAYERS.values() for known in (*other.aliases,)} | set(LAYERS)
+    for each in (name, *cls.aliases):
+        if each in taken:
+            raise ValueError(f"layer type {each!r} is registered twice")
+    LAYERS[name] = cls
+    return cls
+
+
