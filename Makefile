@@ -1,0 +1,56 @@
+# Every target creates what it needs. Run `make` for the list.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test test-all coverage docs bench serve clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+DEMO ?= demo
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## create .venv with both distributions and the development tools
+
+$(STAMP): pyproject.toml client/pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--editable './client[cli]' --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## start a server on SQLite, declare, train and score a LeNet through HTTP
+	$(BIN)/python scripts/demo.py --out $(DEMO)
+
+check: $(STAMP) ## format, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_wire.py --check
+	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/python scripts/longest_functions.py
+
+test: $(STAMP) ## the suite on SQLite and a real PostgreSQL, without the slow tests
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+test-all: $(STAMP) ## everything, slow tests included
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+coverage: $(STAMP) ## the suite with line coverage, worker processes included
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term-missing:skip-covered
+
+docs: $(STAMP) ## regenerate the reference pages and the SDK's layer types
+	$(BIN)/python scripts/generate_wire.py
+	$(BIN)/python scripts/generate_docs.py
+
+bench: $(STAMP) ## measure against peers in the same run; one ratio a line
+	$(BIN)/python benchmarks/run.py
+
+serve: $(STAMP) ## start a server on http://127.0.0.1:8080 with castorch.db here
+	$(BIN)/castorch serve
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

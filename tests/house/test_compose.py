@@ -1,0 +1,59 @@
+from pathlib import Path
+from typing import Any
+
+import yaml
+from compose_spec import PyCompose
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+
+
+def services() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+    return loaded
+
+
+def test_the_compose_file_is_valid_under_the_compose_specification() -> None:
+    compose = PyCompose.from_dict(yaml.safe_load(TEXT))
+
+    assert compose.service_names() == ["server", "worker", "db"]
+
+
+def test_every_password_is_asked_for_and_none_has_a_default() -> None:
+    values = [
+        value
+        for service in services().values()
+        for value in service["environment"].values()
+        if "PASSWORD" in value
+    ]
+
+    assert len(values) == 3
+    assert all("${POSTGRES_PASSWORD:?" in value for value in values)
+
+
+def test_every_service_has_a_health_check() -> None:
+    image_checks = "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+
+    assert image_checks
+    assert "healthcheck" in services()["worker"]
+    assert "healthcheck" in services()["db"]
+
+
+def test_every_named_volume_is_declared() -> None:
+    declared = set(yaml.safe_load(TEXT)["volumes"])
+    used = {
+        volume.partition(":")[0] for service in services().values() for volume in service["volumes"]
+    }
+
+    assert used == declared
+
+
+def test_the_image_installs_what_the_makefile_installs_but_for_the_tools() -> None:
+    image = (ROOT / "Dockerfile").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+
+    for step in ("-m pip install --quiet --upgrade pip", "--constraint constraints.txt"):
+        assert step in image
+        assert step in makefile
+    assert "'./client[cli]' '.'" in image
+    assert "'./client[cli]' --editable '.[dev]'" in makefile
