@@ -9,41 +9,15 @@ Source: reference of the ``deepLearn`` action set, weight table; rule B11.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.layers.base import BuildOptions, Part
-from engine.shapes import Shape
-
-if TYPE_CHECKING:
-    from engine.compile.lower import CompiledModel
-    from engine.graph.spec import Graph
+from engine.compile.lower import CompiledModel
+from engine.graph.layout import SegmentSpec as SegmentSpec
+from engine.graph.layout import layout as layout
 
 Float32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class SegmentSpec:
-    """One tensor's place in a weight table.
-
-    Attributes:
-        first_row: 0-based row of the table where it begins.
-        first_weight_id: ``_WeightID_`` of its first value.
-    """
-
-    layer_id: int
-    part: Part
-    name: str
-    shape: Shape
-    first_row: int
-    first_weight_id: int
-
-    @property
-    def size(self) -> int:
-        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -64,21 +38,12 @@ CHUNK_VALUES = 1 << 20
 """Values in a full chunk: 4 MiB of float32."""
 
 
-def layout(graph: "Graph", options: BuildOptions) -> tuple[SegmentSpec, ...]:
-    """Return the place of every tensor, without making one.
-
-    Raises:
-        GraphError: a shape is not known yet.
-    """
-    raise NotImplementedError
-
-
-def read_weights(model: "CompiledModel") -> Iterator[Chunk]:
+def read_weights(model: CompiledModel) -> Iterator[Chunk]:
     """Yield a model's numbers in table order, in chunks of at most ``CHUNK_VALUES``, as views."""
     raise NotImplementedError
 
 
-def load_weights(model: "CompiledModel", chunks: Iterable[Chunk]) -> None:
+def load_weights(model: CompiledModel, chunks: Iterable[Chunk]) -> None:
     """Copy numbers into a model.
 
     Raises:
@@ -88,7 +53,7 @@ def load_weights(model: "CompiledModel", chunks: Iterable[Chunk]) -> None:
 
 
 def load_rows(
-    model: "CompiledModel",
+    model: CompiledModel,
     rows: Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Float32]],
 ) -> None:
     """Copy numbers given as (layer id, weight id, value) rows, in any order.

@@ -5,19 +5,62 @@ SDK) plus the rules that follow from them: the shape of its output, the tensors 
 of the weight table, its cost, and the torch module.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from engine.losses import Target as Target
+from engine.losses import TargetKind as TargetKind
+from engine.losses import Task as Task
 from engine.shapes import Shape
 
 Part = Literal["weights", "biases", "statistics"]
-TargetKind = Literal["nominal", "interval"]
+
+
+@dataclass(frozen=True, init=False)
+class Aliases:
+    """Other wire names of a field, as metadata: ``Annotated[int, Aliases("nFilter")]``.
+
+    Attributes:
+        names: in wire spelling; case does not count.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True, init=False)
+class Negated:
+    """Wire names of a boolean field which say its opposite, as metadata.
+
+    ``include_bias: Annotated[bool, Negated("noBias")]``: noBias true means include_bias false.
+
+    Attributes:
+        names: in wire spelling; case does not count.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True, eq=False)
+class Synonyms:
+    """Other wire values of an enumeration, as metadata: ``Synonyms({"RELU": "RECTIFIER"})``.
+
+    Attributes:
+        values: other value to the value the field declares; both in upper case.
+    """
+
+    values: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -35,19 +78,6 @@ class TensorSpec:
     @property
     def size(self) -> int:
         return prod(self.shape)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a task layer is asked to predict.
-
-    Attributes:
-        kind: nominal (``size`` levels of one variable) or interval (``size`` variables).
-        size: the number of levels or variables.
-    """
-
-    kind: TargetKind
-    size: int
 
 
 class BuildOptions(BaseModel):
@@ -126,6 +156,28 @@ class Layer(BaseModel):
         del module, sources, generator
 
 
+class TaskLayer(Layer):
+    """A layer that carries a loss and can end a network."""
+
+    is_task: ClassVar[bool] = True
+
+    def bind(self, target: Target) -> Self:
+        """Return the layer with all that depends on its target filled in.
+
+        Raises:
+            GraphError: the layer cannot predict such a target.
+        """
+        raise NotImplementedError
+
+    def task(self) -> Task:
+        """Return the loss, the fit error and the prediction of a bound layer.
+
+        Raises:
+            GraphError: the layer is not bound yet.
+        """
+        raise NotImplementedError
+
+
 L = TypeVar("L", bound=type[Layer])
 
 LAYERS: dict[str, type[Layer]] = {}
@@ -138,12 +190,11 @@ def layer_type(cls: L) -> L:
     Raises:
         ValueError: the name or an alias is taken.
     """
-    name = cls.model_fields["type"].default
+    declared: type[Layer] = cls
+    name: str = declared.model_fields["type"].default
     taken = {known for other in LAYERS.values() for known in (*other.aliases,)} | set(LAYERS)
     for each in (name, *cls.aliases):
         if each in taken:
             raise ValueError(f"layer type {each!r} is registered twice")
     LAYERS[name] = cls
     return cls
-
-
