@@ -1,6 +1,8 @@
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from compose_spec import PyCompose
 
@@ -14,7 +16,7 @@ def services() -> dict[str, Any]:
 
 
 def test_the_compose_file_is_valid_under_the_compose_specification() -> None:
-    compose = PyCompose.from_dict(yaml.safe_load(TEXT))
+    compose = PyCompose.from_json(json.dumps(yaml.safe_load(TEXT)))
 
     assert compose.service_names() == ["server", "worker", "db"]
 
@@ -57,3 +59,11 @@ def test_the_image_installs_what_the_makefile_installs_but_for_the_tools() -> No
         assert step in makefile
     assert "'./client[cli]' '.'" in image
     assert "'./client[cli]' --editable '.[dev]'" in makefile
+
+
+def test_the_check_of_the_compose_file_can_fail() -> None:
+    broken = yaml.safe_load(TEXT)
+    broken["services"]["db"]["depends_on"] = {"server": {"condition": "sometimes"}}
+
+    with pytest.raises(ValueError, match="sometimes"):
+        PyCompose.from_json(json.dumps(broken))
