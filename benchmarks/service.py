@@ -1,0 +1,80 @@
+"""A server of its own for a benchmark: SQLite in a temporary folder, one worker, a free port."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import castorch
+
+HERE = Path(__file__).parent
+READY_S = 120.0
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[castorch.Session]:
+    """Start a server, yield the default session of its only user, and stop it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    castorch_command = Path(sys.executable).with_name("castorch")
+    command = [castorch_command, "serve", "--port", str(port), "--workers", "1"]
+    command += ["--database", f"sqlite:///{folder / 'bench.db'}", "--data", str(folder / "data")]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(url, process)
+        with castorch.connect(url) as client:
+            yield client.session()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"{url}/healthz", timeout=1)  # noqa: S310 - loopback
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("the server did not start")
+
+
+def peer(*arguments: object) -> list[float]:
+    """Run the hand-written program in a process of its own and return its seconds."""
+    command = [sys.executable, str(HERE / "peers.py"), *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds: list[float] = json.loads(done.stdout)
+    return seconds
+
+
+def report(name: str, ours: list[float], theirs: list[float], rows: int) -> None:
+    """Print rates and, last, the median of the pairwise throughput ratios; keep them as JSON."""
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    result = {
+        "benchmark": name,
+        "ours_per_s": rows / median(ours),
+        "peer_per_s": rows / median(theirs),
+        "ratio": median(ratios),
+        "ratios": ratios,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    folder = HERE / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1))
+    print(
+        f"{name}: ours {result['ours_per_s']:.0f}/s, peer {result['peer_per_s']:.0f}/s, "
+        f"ratio {result['ratio']:.2f} (min {min(ratios):.2f}, max {max(ratios):.2f})",
+        flush=True,
+    )
