@@ -1,0 +1,1 @@
+"""The declared surface: every action, its parameters, and what it answers."""

@@ -74,6 +74,9 @@ class TableInfo:
     attributes: Mapping[str, Json] = field(default_factory=dict)
 
 
+Entries = list[TableInfo]
+
+
 class Staged(Protocol):
     """Content that is written but not yet visible."""
 
@@ -103,7 +106,7 @@ class TableStore(Protocol):
             WrongKind: it is of another kind than asked for.
         """
 
-    def list(self, caslib: str | None = None) -> list[TableInfo]:
+    def list(self, caslib: str | None = None) -> Entries:
         """Return all entries the session sees, of one caslib or of all, by name."""
 
     def schema(self, table: TableInfo) -> pa.Schema:
@@ -124,7 +127,7 @@ class TableStore(Protocol):
     ) -> AbstractContextManager[StagedData]:
         """Open a data table for writing; discarded at the block's end unless published in it."""
 
-    def publish(self, *outputs: tuple[Staged, Output]) -> list[TableInfo]:
+    def publish(self, *outputs: tuple[Staged, Output]) -> Entries:
         """Make staged tables visible, all in one transaction.
 
         Raises:
@@ -208,13 +211,16 @@ class Caslib:
     description: str = ""
 
 
+Caslibs = list[Caslib]
+
+
 class CaslibStore(Protocol):
     """The caslibs a session sees."""
 
     def find(self, name: str | None) -> Caslib:
         """Return a caslib; None means the session's active one."""
 
-    def list(self) -> list[Caslib]: ...
+    def list(self) -> Caslibs: ...
     def add(self, caslib: Caslib) -> Caslib: ...
     def drop(self, name: str) -> None: ...
 
@@ -231,6 +237,9 @@ class Session:
     used: datetime
 
 
+Sessions = list[Session]
+
+
 class SessionStore(Protocol):
     """Sessions of all users."""
 
@@ -245,7 +254,7 @@ class SessionStore(Protocol):
             SessionNotFound: there is none, or it belongs to somebody else.
         """
 
-    def list(self, user: str) -> list[Session]: ...
+    def list(self, user: str) -> Sessions: ...
     def end(self, session_id: str, user: str) -> None:
         """End a session and drop its tables."""
 
@@ -281,6 +290,10 @@ class JobEvent:
     data: Mapping[str, Json]
 
 
+Jobs = list[Job]
+JobEvents = list[JobEvent]
+
+
 class JobStore(Protocol):
     """Jobs of all sessions; states only move forward."""
 
@@ -312,15 +325,15 @@ class JobStore(Protocol):
         """
 
     def find(self, job_id: str, user: str) -> Job: ...
-    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> list[Job]: ...
+    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> Jobs: ...
     def events(
         self, job_id: str, *, after: int = 0, kind: str | None = None, limit: int = 1000
-    ) -> list[JobEvent]: ...
+    ) -> JobEvents: ...
     def request_cancel(self, job_id: str, user: str) -> Job:
         """Ask a job to stop; a queued one ends at once."""
 
-    def fail_owner(self, owner: str, reason: str) -> list[Job]:
+    def fail_owner(self, owner: str, reason: str) -> Jobs:
         """Fail the running jobs of an owner that is known to be dead."""
 
-    def fail_expired(self, lease_s: float) -> list[Job]:
+    def fail_expired(self, lease_s: float) -> Jobs:
         """Fail the running jobs whose owner has not beaten for longer than the lease."""

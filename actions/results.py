@@ -1,12 +1,15 @@
 """What an action answers: named tables with typed columns, values, and messages."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from math import isfinite
 from typing import Literal
 
 ColumnType = Literal["string", "int64", "double", "bool", "binary", "datetime"]
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
-Cell = str | int | float | bool | bytes | None
+Cell = str | int | float | bool | bytes | datetime | None
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,45 @@ class ActionResult:
     tables: Mapping[str, ResultTable] = field(default_factory=dict)
     values: Mapping[str, Json] = field(default_factory=dict)
     messages: Sequence[Message] = ()
+
+
+def to_json(result: ActionResult) -> dict[str, Json]:
+    """Return an answer as JSON values.
+
+    NaN and infinity become null, bytes base64, and times ISO 8601 in UTC.
+    """
+    return {
+        "tables": {name: _table(table) for name, table in result.tables.items()},
+        "values": {name: json_value(value) for name, value in result.values.items()},
+        "messages": [{"level": each.level, "text": each.text} for each in result.messages],
+    }
+
+
+def json_value(value: object) -> Json:
+    """Return a value as the nearest JSON value."""
+    match value:
+        case float():
+            return value if isfinite(value) else None
+        case None | str() | bool() | int():
+            return value
+        case bytes():
+            return b64encode(value).decode("ascii")
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case Mapping():
+            return {str(key): json_value(each) for key, each in value.items()}
+        case list() | tuple():
+            return [json_value(each) for each in value]
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def _table(table: ResultTable) -> dict[str, Json]:
+    columns: list[Json] = [
+        {"name": column.name, "type": column.type, "label": column.label}
+        for column in table.columns
+    ]
+    rows: list[Json] = [[json_value(cell) for cell in row] for row in table.rows]
+    return {"columns": columns, "rows": rows, "title": table.title}

@@ -106,7 +106,7 @@ class Arity:
 class Layer(BaseModel):
     """Base of all layer types; every subclass is registered with :func:`layer_type`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     type: str
 

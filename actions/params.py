@@ -1,0 +1,123 @@
+"""Parameter types that actions share."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny
+
+from actions.ports import Name, Output
+from engine.layers.base import Layer
+
+NAME_LENGTH = 256
+"""Longest name of a table, column or layer, in characters."""
+
+
+def _printable(text: str) -> str:
+    if not text.strip():
+        raise ValueError("a name must not be blank")
+    if not text.isprintable():
+        raise ValueError("a name must not hold control characters")
+    return text.strip()
+
+
+class ActionParams(BaseModel):
+    """Base of all parameter classes: frozen, snake_case, nothing extra.
+
+    Attributes:
+        later: wire names the dialect knows and this version does not run; giving one a value is an
+            error, leaving it empty or false is not.
+        shorthand: the field a bare string stands for, if any.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    later: ClassVar[tuple[str, ...]] = ()
+    shorthand: ClassVar[str | None] = None
+
+
+TableName = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_printable)]
+LayerName = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_printable)]
+
+
+class Variable(ActionParams):
+    """A column by its name; a bare string stands for it."""
+
+    shorthand = "name"
+    later = ("format", "formattedLength", "label", "nfd", "nfl")
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    """Name of the column, matched without regard to case."""
+
+
+AnyLayer = SerializeAsAny[Layer]
+"""A layer of any registered type, chosen by its ``type``."""
+
+
+class TableRef(ActionParams):
+    """A table to read, whole or in part; a bare string stands for its name."""
+
+    shorthand = "name"
+    later = (
+        "groupBy",
+        "groupByMode",
+        "orderBy",
+        "computedVars",
+        "computedVarsProgram",
+        "importOptions",
+        "singlePass",
+        "computedOnDemand",
+        "dataSourceOptions",
+    )
+
+    name: TableName
+    """Name of the table, matched without regard to case."""
+    caslib: str | None = None
+    """Caslib of the table; left out: the session's active one."""
+    where: str | None = None
+    """Condition that chooses rows, for example ``x > 1 and label = 'cat'``."""
+    vars: tuple[Variable, ...] = ()
+    """Columns to read, in this order; left out: all."""
+
+    @property
+    def address(self) -> Name:
+        return Name(self.name, self.caslib)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns asked for; empty means all."""
+        return tuple(variable.name for variable in self.vars)
+
+
+class OutTable(ActionParams):
+    """A table to write; a bare string stands for its name."""
+
+    shorthand = "name"
+    later = (
+        "replication",
+        "compress",
+        "indexVars",
+        "lifetime",
+        "maxMemSize",
+        "memoryFormat",
+        "onDemand",
+        "tableRedistUpPolicy",
+        "threadBlockSize",
+        "timeStamp",
+        "where",
+    )
+
+    name: TableName
+    """Name of the new table."""
+    caslib: str | None = None
+    """Caslib of the table; left out: the session's active one."""
+    replace: bool = False
+    """Replace a table of that name."""
+    promote: bool = False
+    """Make the table visible to all sessions."""
+    label: str = ""
+    """A line that describes the table."""
+
+    @property
+    def output(self) -> Output:
+        return Output(Name(self.name, self.caslib), self.replace, self.promote, self.label)
