@@ -1,0 +1,132 @@
+"""Encoded images become uint8 arrays (C, H, W) of exactly the size a model declares."""
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps
+
+from engine.errors import DataError
+
+ChannelOrder = Literal["BGR", "RGB"]
+Pixels = npt.NDArray[np.uint8]
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+"""Formats that are read; Pillow's other plug-ins (some start programs) are never tried."""
+
+PIXEL_LIMIT = 80_000_000
+"""Pixels of the largest image that is decoded; below where Pillow begins to warn."""
+
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""EXIF orientations that exchange width and height."""
+
+MODES = {1: "L", 3: "RGB"}
+"""Pillow mode by number of channels."""
+
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's decoders raise on damaged files."""
+
+
+def decode_image(
+    data: bytes,
+    *,
+    shape: tuple[int, int, int],
+    channel_order: ChannelOrder,
+    row: int,
+    column: str = "_image_",
+) -> Pixels:
+    """Return an image's pixels as uint8 (C, H, W), upright as its EXIF orientation says.
+
+    A grey picture is repeated in three channels and a coloured one reduced to its luminance where
+    the model asks for that; transparency is dropped. Nothing is resized.
+
+    Args:
+        data: a file in one of ``FORMATS``.
+        shape: channels, height and width the model declares; lengths in pixels.
+        channel_order: which colour the first of three channels is.
+        row: 0-based row of the table, for messages.
+        column: name of the column, for messages.
+
+    Raises:
+        DataError: the bytes are no image, the image has another size or too many pixels, or the
+            model declares a number of channels that no picture has.
+    """
+    channels, height, width = shape
+    place = f"column {column!r}, row {row}"
+    mode = MODES.get(channels)
+    if mode is None:
+        raise DataError(
+            f"{place} got an image for {channels} channels, expected 1 or 3",
+            column=column,
+            row=row,
+            channels=channels,
+        )
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            _check_size(image, (width, height), place)
+            upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"{place} got an image of too many pixels, expected at most {PIXEL_LIMIT}",
+            column=column,
+            row=row,
+        ) from error
+    except BROKEN as error:
+        raise DataError(
+            f"{place} got {len(data)} bytes that are no readable image, "
+            f"expected one of {', '.join(FORMATS)}",
+            column=column,
+            row=row,
+        ) from error
+    pixels = np.asarray(upright)
+    if channels == 1:
+        return pixels[np.newaxis]
+    if channel_order == "BGR":
+        pixels = pixels[:, :, ::-1]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _check_size(image: Image.Image, expected: tuple[int, int], place: str) -> None:
+    """Compare the size in the header, so that nothing of another size is ever unpacked."""
+    width, height = image.size
+    if width * height > PIXEL_LIMIT:
+        raise DataError(
+            f"{place} got an image of {width} x {height} pixels, "
+            f"expected at most {PIXEL_LIMIT} pixels",
+            pixels=width * height,
+        )
+    # reading EXIF may unpack the image: only done where it can matter
+    if image.size in (expected, expected[::-1]):
+        turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+        width, height = image.size[::-1] if turned else image.size
+    if (width, height) != expected:
+        raise DataError(
+            f"{place} got an image of {width} x {height} pixels, "
+            f"expected {expected[0]} x {expected[1]} as the input layer declares; resize it first",
+            got=[width, height],
+            expected=list(expected),
+        )
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Keep the upper eight bits of a 16-bit grey image; Pillow would cut off at 255."""
+    if not image.mode.startswith("I;16"):
+        return image
+    upper = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+    grey = Image.fromarray(upper)
+    grey.info.update(image.info)
+    return grey
