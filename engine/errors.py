@@ -7,6 +7,7 @@
       WeightsError        weights.mismatch    weights do not belong to the model
       DataError           data.invalid        rows cannot be encoded
       TrainingError       train.failed        training cannot start or go on
+      DeviceError         device.unavailable  this machine has no such device
       Cancelled           job.cancelled       the caller asked the work to stop
       NotSupportedError   not_supported       known to the dialect, not built yet
 """
@@ -70,6 +71,12 @@ class TrainingError(EngineError):
     """Training cannot start or cannot go on."""
 
     code = "train.failed"
+
+
+class DeviceError(EngineError):
+    """This machine has no such device."""
+
+    code = "device.unavailable"
 
 
 class Cancelled(EngineError):  # noqa: N818 - a request that was met, not a fault

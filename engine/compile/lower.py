@@ -3,72 +3,117 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
-from engine.graph.layout import SegmentSpec
+from engine.compile.moments import EpochMoments
+from engine.graph.infer import check_trainable, known_shapes
+from engine.graph.layout import SegmentSpec, layout
 from engine.graph.spec import Graph
-from engine.layers.base import BuildOptions, Part, Task
+from engine.layers.base import BuildOptions, Part, Task, TaskLayer
+from engine.layers.input import Input
+from engine.modules.dropout import Dropout
+from engine.modules.normalization import BatchNorm
+
+IMAGE_BATCH_AXES = 4
 
 
 class CompiledModel:
     """A network that runs, with its declaration and the order of its numbers.
 
     Attributes:
-        module: one submodule ``layer_<id>`` per layer.
+        module: one submodule ``layer_<id>`` per layer; takes the input layers' values in order of
+            id, returns a tuple in the order of ``outputs``.
+        inputs: names of the input layers, in order of id.
+        outputs: names of the layers whose values are returned.
         specs: the place of every tensor in the weight table.
         tasks: loss, fit error and prediction by name of task layer, in order of id.
+        moments: batch normalisation statistics of the running epoch.
     """
 
-    graph: Graph
-    options: BuildOptions
-    module: fx.GraphModule
-    specs: tuple[SegmentSpec, ...]
-    tasks: dict[str, Task]
+    def __init__(
+        self, graph: Graph, options: BuildOptions, module: fx.GraphModule, outputs: Sequence[str]
+    ) -> None:
+        self.graph = graph
+        self.options = options
+        self.module = module
+        self.inputs = tuple(n.name for n in graph.nodes if isinstance(n.layer, Input))
+        self.outputs = tuple(outputs)
+        self.specs = layout(graph, options)
+        self.tasks: dict[str, Task] = {
+            node.name: node.layer.task()
+            for node in graph.nodes
+            if isinstance(node.layer, TaskLayer)
+        }
+        self.channels_last = False
+        self.moments = EpochMoments([m for m in module.modules() if isinstance(m, BatchNorm)])
+        self._device = torch.device("cpu")
 
     @property
     def device(self) -> torch.device:
         """The device of the tensors."""
-        raise NotImplementedError
+        return self._device
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return raw outputs of task layers, and activations of the layers asked for, by name.
 
+        In training mode the statistics of batch normalisation layers are pooled as well.
+
         Args:
             inputs: by name of input layer, images (N, C, H, W) or vectors (N, D), raw values.
         """
-        raise NotImplementedError
+        values = [inputs[name] for name in self.inputs]
+        if self.channels_last:
+            values = [_channels_last(value) for value in values]
+        results = self.module(*values)
+        if self.module.training and self.moments.layers:
+            self.moments.pool(len(values[0]))
+        return dict(zip(self.outputs, results, strict=True))
 
     def tensor(self, spec: SegmentSpec) -> Tensor:
         """Return the parameter or buffer of a place in the weight table."""
-        raise NotImplementedError
+        layer = self.module.get_submodule(module_name(spec.layer_id))
+        tensor = getattr(layer, spec.name)
+        assert isinstance(tensor, Tensor)  # noqa: S101 - TensorSpec promises it
+        return tensor
 
-    def parameters(self, part: Part | None = None) -> list[torch.nn.Parameter]:
+    def parameters(self, part: Part | None = None) -> list[nn.Parameter]:
         """Return the trained tensors in table order, of one part or of all."""
-        raise NotImplementedError
+        tensors = [self.tensor(spec) for spec in self.specs if part in (None, spec.part)]
+        return [tensor for tensor in tensors if isinstance(tensor, nn.Parameter)]
 
     def to(self, device: torch.device, *, channels_last: bool = False) -> "CompiledModel":
-        """Move all tensors; channels_last also changes how images lie in memory."""
-        raise NotImplementedError
+        """Move all tensors; channels_last also changes how images and filters lie in memory."""
+        order = torch.channels_last if channels_last else torch.contiguous_format
+        for tensor in (*self.module.parameters(), *self.module.buffers()):
+            moved = tensor.data.to(device)
+            is_filter = moved.dim() == IMAGE_BATCH_AXES
+            tensor.data = moved.contiguous(memory_format=order) if is_filter else moved
+        self.channels_last = channels_last
+        self._device = device
+        self.moments.reset()
+        return self
 
     def train(self) -> None:
         """Use dropout and statistics of the mini-batch."""
-        raise NotImplementedError
+        self.module.train()
 
     def eval(self) -> None:
         """Use stored statistics and no dropout."""
-        raise NotImplementedError
+        self.module.eval()
 
     def begin_epoch(self) -> None:
         """Forget the sums of batch normalisation layers."""
-        raise NotImplementedError
+        self.moments.reset()
 
     def end_epoch(self) -> None:
         """Write the statistics of batch normalisation layers from the sums of the epoch."""
-        raise NotImplementedError
+        self.moments.write()
 
     def set_generator(self, generator: torch.Generator | None) -> None:
         """Set the source of randomness of dropout; on the device of the model."""
-        raise NotImplementedError
+        for module in self.module.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
 
 
 def compile_graph(
@@ -90,4 +135,39 @@ def compile_graph(
         GraphError: the graph is not complete or a shape is not known.
         ShapeError: a layer does not fit its sources.
     """
-    raise NotImplementedError
+    check_trainable(graph)
+    shapes = known_shapes(graph, options)
+    root = nn.Module()
+    for node in graph.nodes:
+        sources = [shapes[source] for source in node.sources]
+        built = node.layer.build(sources, options)
+        if generator is not None:
+            node.layer.initialize(built, sources, generator)
+        root.add_module(module_name(node.id), built)
+    tasks = [node.name for node in graph.nodes if node.layer.is_task]
+    asked = [graph.node(name).name for name in outputs or ()]
+    returned = list(dict.fromkeys([*tasks, *asked]))
+    return CompiledModel(graph, options, _wire(graph, root, returned), returned)
+
+
+def module_name(layer_id: int) -> str:
+    """Return the name of a layer's submodule."""
+    return f"layer_{layer_id}"
+
+
+def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModule:
+    """Return the module that calls every layer of ``root`` once."""
+    calls = fx.Graph()
+    entries = [node for node in graph.nodes if isinstance(node.layer, Input)]
+    values = {node.name: (calls.placeholder(f"input_{node.id}"),) for node in entries}
+    for node in graph.order:
+        sources = values.get(node.name) or tuple(values[name][0] for name in node.sources)
+        values[node.name] = (calls.call_module(module_name(node.id), sources),)
+    calls.output(tuple(values[name][0] for name in outputs))
+    return fx.GraphModule(root, calls, class_name="CompiledGraph")
+
+
+def _channels_last(value: Tensor) -> Tensor:
+    if value.dim() != IMAGE_BATCH_AXES:
+        return value
+    return value.contiguous(memory_format=torch.channels_last)

@@ -1,10 +1,13 @@
 """Rules of a whole graph that need no tensors: shapes, binding to data, completeness, cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from engine.graph.spec import Graph
-from engine.layers.base import BuildOptions, Target
+from engine.errors import GraphError
+from engine.graph.spec import Graph, Node, fold
+from engine.graph.walk import listed, place, source_shapes, walk
+from engine.layers.base import BuildOptions, Layer, Part, Target, TaskLayer
+from engine.layers.input import Input
 from engine.shapes import Shape
 
 
@@ -37,7 +40,27 @@ def infer_shapes(graph: Graph, options: BuildOptions | None = None) -> dict[str,
     Raises:
         ShapeError: a layer does not fit its sources; the message begins with its name and type.
     """
-    raise NotImplementedError
+    shapes = walk(graph.order, options or BuildOptions())
+    return {node.name: shapes[node.name] for node in graph.nodes}
+
+
+def known_shapes(graph: Graph, options: BuildOptions) -> dict[str, Shape]:
+    """Return every layer's output shape by name.
+
+    Raises:
+        GraphError: a shape depends on data which has not been seen.
+        ShapeError: a layer does not fit its sources.
+    """
+    shapes = infer_shapes(graph, options)
+    known = {name: shape for name, shape in shapes.items() if shape is not None}
+    unknown = [node for node in graph.nodes if node.name not in known]
+    if unknown:
+        raise GraphError(
+            f"{place(unknown[0].name, unknown[0].layer)} has no shape yet, expected a model bound "
+            "to its data",
+            layers=[node.name for node in unknown],
+        )
+    return known
 
 
 def bind(graph: Graph, inputs: Mapping[str, Shape], targets: Mapping[str, Target]) -> Graph:
@@ -52,7 +75,16 @@ def bind(graph: Graph, inputs: Mapping[str, Shape], targets: Mapping[str, Target
         GraphError: a name is no input or task layer, one is missing, or a layer cannot take it.
         ShapeError: a layer does not fit its sources.
     """
-    raise NotImplementedError
+    shapes = {fold(name): shape for name, shape in inputs.items()}
+    wanted = {fold(name): target for name, target in targets.items()}
+    _check_names(shapes, (n for n in graph.nodes if isinstance(n.layer, Input)), "an input layer")
+    _check_names(wanted, (n for n in graph.nodes if n.layer.is_task), "a task layer")
+    nodes = tuple(
+        Node(node.id, node.name, _bound(node, shapes, wanted), node.sources) for node in graph.nodes
+    )
+    bound = Graph(graph.name, graph.family, nodes)
+    known_shapes(bound, BuildOptions())
+    return bound
 
 
 def check_trainable(graph: Graph) -> None:
@@ -61,7 +93,23 @@ def check_trainable(graph: Graph) -> None:
     Raises:
         GraphError: there is no input layer, no task layer, or a layer that no task layer uses.
     """
-    raise NotImplementedError
+    if not any(isinstance(node.layer, Input) for node in graph.nodes):
+        raise GraphError(f"model {graph.name!r} has no input layer, expected at least one")
+    useful = {node.name for node in graph.nodes if node.layer.is_task}
+    if not useful:
+        raise GraphError(
+            f"model {graph.name!r} has no task layer, expected at least one; add an output layer"
+        )
+    for node in reversed(graph.order):
+        if node.name in useful:
+            useful.update(node.sources)
+    useless = [node.name for node in graph.nodes if node.name not in useful]
+    if useless:
+        raise GraphError(
+            f"model {graph.name!r} has layers that lead to no output: {listed(useless)}; "
+            "remove them or add an output layer after them",
+            layers=useless,
+        )
 
 
 def account(graph: Graph, options: BuildOptions | None = None) -> list[LayerAccount]:
@@ -70,4 +118,51 @@ def account(graph: Graph, options: BuildOptions | None = None) -> list[LayerAcco
     Raises:
         ShapeError: a layer does not fit its sources.
     """
-    raise NotImplementedError
+    chosen = options or BuildOptions()
+    shapes = infer_shapes(graph, chosen)
+    return [_account(node, shapes, chosen) for node in graph.nodes]
+
+
+def _account(node: Node, shapes: Mapping[str, Shape | None], options: BuildOptions) -> LayerAccount:
+    sources, shape = source_shapes(node, shapes), shapes[node.name]
+    facts = (node.id, node.name, node.layer.type, node.sources, shape)
+    if sources is None or (sources and shape is None):
+        return LayerAccount(*facts, None, None, None, None)
+    sizes: dict[Part, int] = {"weights": 0, "biases": 0, "statistics": 0}
+    for spec in node.layer.tensors(sources, options):
+        sizes[spec.part] += spec.size
+    cost = node.layer.multiply_adds(sources, options)
+    return LayerAccount(*facts, sizes["weights"], sizes["biases"], sizes["statistics"], cost)
+
+
+def _bound(node: Node, shapes: Mapping[str, Shape], targets: Mapping[str, Target]) -> Layer:
+    layer = node.layer
+    try:
+        if isinstance(layer, Input) and node.name in shapes:
+            return layer.bind_shape(shapes[node.name])
+        if isinstance(layer, TaskLayer):
+            return layer.bind(targets[node.name])
+    except GraphError as error:
+        raise GraphError(
+            f"{place(node.name, layer)} {error.message}", layer=node.name, **error.details
+        ) from error
+    return layer
+
+
+def _check_names(given: Iterable[str], nodes: Iterable[Node], what: str) -> None:
+    """Check that names are those of layers which take data, and that none is missing."""
+    known = {node.name: node for node in nodes}
+    for name in given:
+        if name not in known:
+            raise GraphError(
+                f"got data for {name!r}, expected {what}: {listed(list(known))}",
+                layer=name,
+                expected=list(known),
+            )
+    for name, node in known.items():
+        declared = node.layer.shape if isinstance(node.layer, Input) else None
+        if name not in given and declared is None:
+            raise GraphError(
+                f"{place(name, node.layer)} got no data, expected columns or an image",
+                layer=name,
+            )

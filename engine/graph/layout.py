@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import prod
 
+from engine.graph.infer import known_shapes
 from engine.graph.spec import Graph
-from engine.layers.base import BuildOptions, Part
+from engine.layers.base import BuildOptions, Part, TensorSpec
 from engine.shapes import Shape
 
 
@@ -35,4 +36,18 @@ def layout(graph: Graph, options: BuildOptions) -> tuple[SegmentSpec, ...]:
     Raises:
         GraphError: a shape is not known yet.
     """
-    raise NotImplementedError
+    shapes = known_shapes(graph, options)
+    ordered: list[tuple[int, TensorSpec, int]] = []
+    for node in graph.nodes:
+        sources = [shapes[source] for source in node.sources]
+        weight_id = 0
+        for tensor in node.layer.tensors(sources, options):
+            ordered.append((node.id, tensor, weight_id))
+            weight_id += tensor.size
+    ordered.sort(key=lambda each: each[1].part == "statistics")
+    specs: list[SegmentSpec] = []
+    row = 0
+    for layer_id, tensor, weight_id in ordered:
+        specs.append(SegmentSpec(layer_id, tensor.part, tensor.name, tensor.shape, row, weight_id))
+        row += tensor.size
+    return tuple(specs)

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from difflib import get_close_matches
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 
 from engine.errors import GraphError
-from engine.layers.base import Layer
+from engine.graph.walk import infer_node, listed, place, walk
+from engine.layers.base import BuildOptions, Layer
+from engine.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ def fold(name: str) -> str:
 class Graph:
     """A network: its name, the family it was declared as, its layers in order of id.
 
-    Sources are always declared before the layers that use them, so there are no cycles to find,
-    except through ``replace``, which is checked.
+    Sources are declared before the layers that use them, except after a replacement, which is
+    checked for cycles.
     """
 
     name: str
@@ -64,6 +68,35 @@ class Graph:
             )
         return found
 
+    @cached_property
+    def order(self) -> tuple[Node, ...]:
+        """The nodes with sources first, by id where that is an order already.
+
+        Raises:
+            GraphError: layers feed one another in a circle.
+        """
+        ids = {node.name: node.id for node in self.nodes}
+        if all(ids[source] < node.id for node in self.nodes for source in node.sources):
+            return self.nodes
+        try:
+            names = TopologicalSorter({n.name: n.sources for n in self.nodes}).static_order()
+            return tuple(self.by_name[name] for name in names)
+        except CycleError as error:
+            circle = list(reversed(error.args[1]))
+            raise GraphError(
+                f"layers {' -> '.join(map(repr, circle))} feed one another in a circle",
+                layers=circle,
+            ) from error
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape | None]:
+        """Output shapes by name under default options, None where data decides.
+
+        Raises:
+            ShapeError: a layer does not fit its sources.
+        """
+        return walk(self.order, BuildOptions())
+
     def add(
         self, name: str, layer: Layer, sources: Sequence[str] = (), *, replacing: bool = False
     ) -> "Graph":
@@ -76,7 +109,23 @@ class Graph:
                 the number of sources is not one the layer takes.
             ShapeError: the layer, or one that follows it, does not fit.
         """
-        raise NotImplementedError
+        folded = fold(name)
+        if not folded:
+            raise GraphError(f"the name of a layer got {name!r}, expected at least one character")
+        found = self.by_name.get(folded)
+        if found is not None and not replacing:
+            raise GraphError(
+                f"layer {folded!r} exists in model {self.name!r} already, expected another name "
+                "or replace",
+                layer=folded,
+                model=self.name,
+            )
+        names = tuple(self.node(source).name for source in sources)
+        self._check_sources(folded, layer, names)
+        if found is not None:
+            return self._with(changed(found, layer=layer, sources=names))
+        following = max((node.id for node in self.nodes), default=-1) + 1
+        return self._appended(Node(following, folded, layer, names))
 
     def remove(self, name: str) -> "Graph":
         """Return the graph without a layer; ids of the others stay.
@@ -84,4 +133,73 @@ class Graph:
         Raises:
             GraphError: there is no such layer, or others use it as a source.
         """
-        raise NotImplementedError
+        gone = self.node(name)
+        users = [node.name for node in self.nodes if gone.name in node.sources]
+        if users:
+            raise GraphError(
+                f"{place(gone.name, gone.layer)} cannot be removed, it is a source of "
+                f"{listed(users)}; remove what follows first",
+                layer=gone.name,
+                users=users,
+            )
+        return changed(self, nodes=tuple(node for node in self.nodes if node is not gone))
+
+    def replace_layer(self, name: str, layer: Layer) -> "Graph":
+        """Return the graph with other options, or another type, for a layer in its place.
+
+        Raises:
+            GraphError: there is no such layer, or the new one does not take its sources.
+            ShapeError: the layer, or one that follows it, does not fit.
+        """
+        node = self.node(name)
+        self._check_sources(node.name, layer, node.sources)
+        return self._with(changed(node, layer=layer))
+
+    def _with(self, node: Node) -> "Graph":
+        nodes = tuple(node if each.id == node.id else each for each in self.nodes)
+        graph = changed(self, nodes=nodes)
+        users = [each.name for each in nodes if node.name in each.sources]
+        if node.layer.is_task and users:
+            raise GraphError(
+                f"{place(node.name, node.layer)} ends a network, expected no layer after it; "
+                f"got {listed(users)}",
+                layer=node.name,
+                users=users,
+            )
+        graph.shapes  # noqa: B018 - computed here, so that what does not fit is refused
+        return graph
+
+    def _appended(self, node: Node) -> "Graph":
+        """Return the graph with a node at its end, inferring no shape but the new one."""
+        shape = infer_node(node, self.shapes, BuildOptions())
+        graph = changed(self, nodes=(*self.nodes, node))
+        vars(graph).update(
+            by_name={**self.by_name, node.name: node}, shapes={**self.shapes, node.name: shape}
+        )
+        return graph
+
+    def _check_sources(self, name: str, layer: Layer, sources: Sequence[str]) -> None:
+        least, most = layer.arity.least, layer.arity.most
+        if len(sources) < least or (most is not None and len(sources) > most):
+            raise GraphError(
+                f"{place(name, layer)} got {len(sources)} sources, expected {_counted(layer)}",
+                layer=name,
+                got=len(sources),
+            )
+        for source in sources:
+            if self.node(source).layer.is_task:
+                raise GraphError(
+                    f"{place(name, layer)} got source {source!r}, which ends a network; "
+                    "expected a layer without a loss",
+                    layer=name,
+                    source=source,
+                )
+
+
+def _counted(layer: Layer) -> str:
+    least, most = layer.arity.least, layer.arity.most
+    if most == 0:
+        return "none"
+    if most is None:
+        return f"at least {least}"
+    return f"{least}" if least == most else f"{least} to {most}"

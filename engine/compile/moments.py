@@ -1,0 +1,77 @@
+"""Batch normalisation statistics of a whole epoch, pooled on the device.
+
+Shape letter: C, the maps and neurons of all batch normalisation layers side by side.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.modules.normalization import BatchNorm
+
+
+class EpochMoments:
+    """Mean and population variance of every map over the rows of an epoch.
+
+    Mini-batches are merged in float64 with the rule for the union of two samples of sizes n and m:
+    with w = m / (n + m) and d the difference of the means, mean += w d and
+    variance += w (its variance - variance) + w (1 - w) d². All layers are merged at once, nothing
+    leaves the device.
+
+    Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
+    sample variances", 1979; the deepLearn reference, rule B9 and decision D4.
+    """
+
+    def __init__(self, layers: Sequence[BatchNorm]) -> None:
+        self.layers = tuple(layers)
+        self.rows = 0
+        self.mean: Tensor | None = None
+        self.variance: Tensor | None = None
+        self._epsilon: Tensor | None = None
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self.rows = 0
+        self.mean = self.variance = None
+
+    @torch.no_grad()
+    def pool(self, rows: int) -> None:
+        """Merge the statistics the layers kept of a mini-batch of so many rows."""
+        means = [layer.batch_mean for layer in self.layers if layer.batch_mean is not None]
+        invstds = [layer.batch_invstd for layer in self.layers if layer.batch_invstd is not None]
+        if not means:
+            return
+        mean = torch.cat(means).to(torch.float64)
+        variance = torch.cat(invstds).to(torch.float64).pow_(-2)
+        variance.sub_(self._epsilons(mean)).clamp_min_(0.0)
+        self.merge(rows, mean, variance)
+
+    @torch.no_grad()
+    def merge(self, rows: int, mean: Tensor, variance: Tensor) -> None:
+        """Merge the moments of other rows, float64 (C,)."""
+        self.rows += rows
+        if self.mean is None or self.variance is None:
+            self.mean, self.variance = mean, variance
+            return
+        share = rows / self.rows
+        difference = mean - self.mean
+        self.mean.add_(difference, alpha=share)
+        self.variance.lerp_(variance, share)
+        self.variance.addcmul_(difference, difference, value=share * (1.0 - share))
+
+    @torch.no_grad()
+    def write(self) -> None:
+        """Write mean and standard deviation into the layers; without rows they stay."""
+        if self.mean is None or self.variance is None:
+            return
+        sizes = [len(layer.affine) for layer in self.layers]
+        moments = torch.stack([self.mean, self.variance.sqrt()], 1)
+        for layer, statistics in zip(self.layers, torch.split(moments, sizes), strict=True):
+            layer.statistics.copy_(statistics)
+
+    def _epsilons(self, like: Tensor) -> Tensor:
+        if self._epsilon is None or self._epsilon.device != like.device:
+            values = [layer.epsilon for layer in self.layers for _ in layer.affine]
+            self._epsilon = torch.tensor(values, dtype=like.dtype).to(like.device)
+        return self._epsilon

@@ -1,0 +1,36 @@
+"""Where tensors live, and where randomness comes from."""
+
+import torch
+
+from engine.errors import DeviceError
+
+MOST_SEED = 2**63 - 1
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """Return the device of a name such as ``cpu`` or ``cuda:1``; None and ``auto`` choose.
+
+    Raises:
+        DeviceError: this machine has no such device.
+    """
+    known = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if name is None or name == "auto":
+        return torch.device(known[min(1, len(known) - 1)])
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in known:
+        raise DeviceError(
+            f"device got {name!r}, expected one of {', '.join(known)}", got=name, expected=known
+        )
+    return torch.device(wanted)
+
+
+def seeded(seed: int, device: torch.device | None = None) -> torch.Generator:
+    """Return a generator of a device (CPU unless said); a seed of 0 or less takes the clock's.
+
+    Source: the deepLearn reference, parameter ``seed`` of dlTrain.
+    """
+    generator = torch.Generator(device or torch.device("cpu"))
+    if seed > 0:
+        return generator.manual_seed(min(seed, MOST_SEED))
+    generator.seed()
+    return generator

@@ -1,0 +1,138 @@
+"""Names of activations and what they compute.
+
+The functions of ``activation`` may overwrite their argument, those of ``pure_activation`` never do.
+
+Source: the deepLearn reference, activations; the slope of LEAKY is Darknet's 0.1.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.errors import NotSupportedError
+from engine.layers.base import Synonyms
+from engine.modules.finish import Activation
+
+ActivationName = Literal[
+    "AUTO",
+    "IDENTITY",
+    "LOGISTIC",
+    "TANH",
+    "RECTIFIER",
+    "SOFTPLUS",
+    "ELU",
+    "LEAKY",
+    "GELU",
+    "EXP",
+    "SIN",
+    "COS",
+    "FCMP",
+]
+OutputActivationName = ActivationName | Literal["SOFTMAX"]
+
+ACTIVATION_SYNONYMS = Synonyms({"RELU": "RECTIFIER", "SIGMOID": "LOGISTIC"})
+
+LEAKY_SLOPE = 0.1
+FAR_BELOW = -20.0
+"""Where ln(1 + exp x) equals exp x to the last bit of a float32."""
+
+
+def rectifier(x: Tensor) -> Tensor:
+    """Return max(0, x)."""
+    return x.relu_()
+
+
+def leaky(x: Tensor) -> Tensor:
+    """Return x where it is positive, else 0.1 x."""
+    return functional.leaky_relu(x, LEAKY_SLOPE, inplace=True)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """Return x times the standard normal distribution function of x, in its exact form."""
+    return functional.gelu(x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Return ln(1 + exp x)."""
+    return functional.softplus(x)
+
+
+def elu(x: Tensor) -> Tensor:
+    """Return x where it is positive, else exp(x) - 1."""
+    return functional.elu(x, inplace=True)
+
+
+def identity(x: Tensor) -> Tensor:
+    """Return x."""
+    return x
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "IDENTITY": identity,
+    "LOGISTIC": torch.sigmoid,
+    "TANH": torch.tanh,
+    "RECTIFIER": rectifier,
+    "SOFTPLUS": softplus,
+    "ELU": elu,
+    "LEAKY": leaky,
+    "GELU": gelu,
+    "EXP": torch.exp,
+    "SIN": torch.sin,
+    "COS": torch.cos,
+}
+
+
+def log_softplus(x: Tensor) -> Tensor:
+    """Return ln ln(1 + exp x), which approaches x far below zero."""
+    return torch.where(x < FAR_BELOW, x, functional.softplus(x.clamp_min(FAR_BELOW)).log())
+
+
+_PURE: dict[str, Activation] = {
+    "RECTIFIER": torch.relu,
+    "LEAKY": lambda x: functional.leaky_relu(x, LEAKY_SLOPE),
+    "ELU": functional.elu,
+}
+
+_LOGARITHMS: dict[str, Activation] = {
+    "EXP": identity,
+    "SOFTPLUS": log_softplus,
+    "LOGISTIC": functional.logsigmoid,
+}
+
+
+def activation(name: str, automatic: str) -> Activation | None:
+    """Return the function of a name, None for the identity.
+
+    Args:
+        name: one of ``ActivationName``.
+        automatic: the name AUTO stands for in this layer.
+    """
+    resolved = automatic if name == "AUTO" else name
+    return None if resolved == "IDENTITY" else ACTIVATIONS[resolved]
+
+
+def pure_activation(name: str) -> Activation:
+    """Return the function of a resolved name, which leaves its argument as it is."""
+    return _PURE.get(name, ACTIVATIONS[name])
+
+
+def log_activation(name: str) -> Activation | None:
+    """Return the logarithm of a positive activation, without overflow; None for the others."""
+    return _LOGARITHMS.get(name)
+
+
+def refuse_user_function(act: str, function: str | None) -> None:
+    """Refuse activations written in FCMP.
+
+    Raises:
+        NotSupportedError: one is asked for.
+    """
+    if act == "FCMP" or function is not None:
+        raise NotSupportedError(
+            "activation 'FCMP' is not supported yet; expected one of "
+            + ", ".join(("AUTO", *ACTIVATIONS)),
+            option="act",
+            got="FCMP",
+        )

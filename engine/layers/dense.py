@@ -1,0 +1,82 @@
+"""Fully connected layers."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+from torch import nn
+
+from engine.layers.activations import (
+    ACTIVATION_SYNONYMS,
+    ActivationName,
+    activation,
+    refuse_user_function,
+)
+from engine.layers.base import Arity, BuildOptions, layer_type
+from engine.layers.weighted import Weighted
+from engine.modules.dense import Dense
+from engine.modules.dropout import dropout
+from engine.shapes import Shape, flat_size
+
+
+@layer_type
+class FullyConnected(Weighted):
+    """Multiply all values of the sources by a matrix and activate.
+
+    Maps are laid out channel, row, column; several sources lie side by side in their order.
+
+    Shapes: any → (n,); weights (inputs, n), biases (n).
+
+    Source: the deepLearn reference, layer type fc.
+    """
+
+    code: ClassVar[int] = 4
+    prefix: ClassVar[str] = "fcopts"
+    title: ClassVar[str] = "Fully Connected"
+    aliases: ClassVar[tuple[str, ...]] = ("fullconnect",)
+    arity: ClassVar[Arity] = Arity(1, None)
+
+    type: Literal["fc"] = "fc"
+    n: PositiveInt
+    """Number of neurons."""
+    act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
+    """Activation; AUTO is TANH."""
+    fcmp_act: str | None = None
+    dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
+    """Rate of dropped outputs; None takes the rate of the training run."""
+
+    @model_validator(mode="after")
+    def _refuse_user_function(self) -> Self:
+        refuse_user_function(self.act, self.fcmp_act)
+        return self
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del sources, options
+        return self.infer_open()
+
+    def infer_open(self) -> Shape | None:
+        return (self.n,)
+
+    def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
+        return flat_size(sources), self.n
+
+    def fans(self, weight: Shape) -> tuple[int, int]:
+        return weight[0], weight[1]
+
+    def bias_size(self, weight: Shape) -> int:
+        return weight[1]
+
+    def multiply_adds(self, sources: Sequence[Shape], options: BuildOptions) -> int:
+        del options
+        return prod((flat_size(sources), self.n))
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        rate = options.dropout if self.dropout is None else self.dropout
+        return Dense(
+            flat_size(sources),
+            self.n,
+            activation(self.act, "TANH"),
+            dropout(rate, options.dropout_type),
+            bias=self.include_bias,
+        )

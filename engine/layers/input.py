@@ -1,0 +1,143 @@
+"""Where data enters a network."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+from torch import nn
+
+from engine.errors import GraphError, LayerError, NotSupportedError
+from engine.layers.base import Aliases, Arity, BuildOptions, Layer, layer_type
+from engine.modules.dropout import dropout
+from engine.modules.scaling import Scale, Scaling
+from engine.shapes import Shape
+
+
+@layer_type
+class Input(Layer):
+    """Images, or rows of numbers, scaled: (scale * x - offset) / normStd.
+
+    With ``nChannels``, ``width`` and ``height`` the layer takes images in pixels; without them it
+    takes rows of encoded numeric columns.
+
+    Shapes: uint8 or float32 (N, C, H, W) or (N, D) → float32, the same.
+
+    Source: the deepLearn reference, layer type input.
+    """
+
+    code: ClassVar[int] = 1
+    prefix: ClassVar[str] = "inputopts"
+    title: ClassVar[str] = "Input"
+    arity: ClassVar[Arity] = Arity(0, 0)
+
+    type: Literal["input"] = "input"
+    n_channels: PositiveInt | None = None
+    """Channels of an image; None with width and height for rows of numbers."""
+    width: PositiveInt | None = None
+    """Width in pixels; as wide as high when only the height is given."""
+    height: PositiveInt | None = None
+    """Height in pixels; as high as wide when only the width is given."""
+    features: PositiveInt | None = None
+    """Number of encoded numeric columns; None until data is seen."""
+    scale: float = 1.0
+    """Factor on values, applied first."""
+    offsets: tuple[float, ...] = ()
+    """Subtracted after scaling; one for all channels or one per channel."""
+    norm_stds: Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], Aliases("offsetStd")] = ()
+    """Divides after offsets; one for all channels or one per channel."""
+    std: Literal["NONE", "STD", "MIDRANGE"] = "NONE"
+    """Standardise interval columns: STD to (x - mean) / std, MIDRANGE to [-1, 1]."""
+    nominals: tuple[str, ...] = ()
+    """Columns of this layer that are taken as categories."""
+    dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
+    """Rate of dropped inputs; None takes the rate of the training run."""
+    channel_order: Literal["BGR", "RGB"] = "BGR"
+    """Order in which the channels of a colour image are laid out."""
+    random_flip: Literal["NONE", "H", "V", "HV"] = "NONE"
+    random_crop: Literal["NONE", "UNIQUE", "RANDOMRESIZED", "RESIZETHENCROP"] = "NONE"
+    random_mutation: Literal["NONE", "RANDOM"] = "NONE"
+
+    @model_validator(mode="after")
+    def _refuse_augmentation(self) -> Self:
+        for name, got in (
+            ("randomFlip", self.random_flip),
+            ("randomCrop", self.random_crop),
+            ("randomMutation", self.random_mutation),
+        ):
+            if got != "NONE":
+                raise NotSupportedError(
+                    f"option {name!r} with {got!r} is not supported yet; expected 'NONE'",
+                    option=name,
+                    got=got,
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _image_or_row(self) -> Self:
+        sizes = (self.n_channels, self.width, self.height)
+        if self.features is not None and any(sizes):
+            raise LayerError(
+                "option 'features' got a value together with 'nChannels', 'width' or 'height', "
+                "expected rows of numbers or images, not both",
+                option="features",
+            )
+        if any(sizes) and (self.n_channels is None or not (self.width or self.height)):
+            raise LayerError(
+                f"options 'nChannels', 'width' and 'height' got {sizes}, "
+                "expected nChannels and at least one of width and height",
+                options=["nChannels", "width", "height"],
+            )
+        channels = self.n_channels or self.features
+        for name, values in (("offsets", self.offsets), ("normStds", self.norm_stds)):
+            if channels is not None and len(values) not in (0, 1, channels):
+                raise LayerError(
+                    f"option {name!r} got {len(values)} values, expected 1 or {channels}",
+                    option=name,
+                    got=len(values),
+                    expected=channels,
+                )
+        return self
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of one row; None until data is seen."""
+        width, height = self.width or self.height, self.height or self.width
+        if self.n_channels is not None and width is not None and height is not None:
+            return self.n_channels, height, width
+        return None if self.features is None else (self.features,)
+
+    def bind_shape(self, shape: Shape) -> Self:
+        """Return the layer for rows of a shape; an image layer also takes its values in one row.
+
+        Raises:
+            GraphError: the layer declares another shape.
+        """
+        declared = self.shape
+        if declared is None:
+            if len(shape) != 1:
+                raise GraphError(
+                    f"got rows of shape {shape}, expected one axis; "
+                    "declare nChannels, width and height for images",
+                    got=list(shape),
+                )
+            return self.model_validate({**self.model_dump(), "features": shape[0]})
+        if shape not in (declared, (prod(declared),)):
+            raise GraphError(
+                f"got rows of shape {shape}, expected {declared}",
+                got=list(shape),
+                expected=list(declared),
+            )
+        return self
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del sources, options
+        return self.shape
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        del sources
+        if self.shape is None:
+            raise GraphError("got no data yet, expected the number of columns", option="features")
+        rate = options.dropout_input if self.dropout is None else self.dropout
+        scale = Scale(self.scale, self.offsets, self.norm_stds)
+        return Scaling(self.shape, scale, dropout(rate, options.dropout_type))

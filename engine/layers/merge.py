@@ -1,0 +1,91 @@
+"""Layers that join several sources."""
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import model_validator
+from torch import nn
+
+from engine.errors import ShapeError
+from engine.layers.activations import (
+    ACTIVATION_SYNONYMS,
+    ActivationName,
+    activation,
+    refuse_user_function,
+)
+from engine.layers.base import Arity, BuildOptions, Layer, layer_type
+from engine.modules.merge import Concat, Sum
+from engine.shapes import Shape
+
+
+class Merge(Layer):
+    """A layer of any number of sources, which may repeat, and an activation."""
+
+    prefix: ClassVar[str] = "residualopts"
+    arity: ClassVar[Arity] = Arity(1, None)
+
+    act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
+    """Activation; AUTO is IDENTITY."""
+    fcmp_act: str | None = None
+
+    @model_validator(mode="after")
+    def _refuse_user_function(self) -> Self:
+        refuse_user_function(self.act, self.fcmp_act)
+        return self
+
+
+@layer_type
+class Residual(Merge):
+    """Add the sources element by element and activate; a source named twice counts twice.
+
+    Shapes: equal ones → the same.
+
+    Source: the deepLearn reference, layer type residual, decision D11.
+    """
+
+    code: ClassVar[int] = 9
+    title: ClassVar[str] = "Residual"
+
+    type: Literal["residual"] = "residual"
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del options
+        if any(shape != sources[0] for shape in sources):
+            raise ShapeError(
+                f"got {', '.join(map(str, sources))}, expected equal shapes",
+                sources=[list(shape) for shape in sources],
+            )
+        return sources[0]
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        del sources, options
+        return Sum(activation(self.act, "IDENTITY"))
+
+
+@layer_type
+class Concatenation(Merge):
+    """Lay maps, or vectors, behind one another in the order of the sources and activate.
+
+    Shapes: (C1, H, W), (C2, H, W), ... → (C1 + C2 + ..., H, W); vectors likewise.
+
+    Source: the deepLearn reference, layer type concat.
+    """
+
+    code: ClassVar[int] = 10
+    title: ClassVar[str] = "Concatenation"
+
+    type: Literal["concat"] = "concat"
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del options
+        if any(shape[1:] != sources[0][1:] for shape in sources):
+            raise ShapeError(
+                f"got {', '.join(map(str, sources))}, "
+                "expected shapes that differ in the first axis only",
+                sources=[list(shape) for shape in sources],
+            )
+        return sum(shape[0] for shape in sources), *sources[0][1:]
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        del sources, options
+        return Concat(activation(self.act, "IDENTITY"))

@@ -1,0 +1,206 @@
+"""The layer that predicts a target."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import PositiveInt, PrivateAttr, model_validator
+from torch import nn
+
+from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
+from engine.layers.activations import (
+    ACTIVATION_SYNONYMS,
+    OutputActivationName,
+    log_activation,
+    pure_activation,
+    refuse_user_function,
+)
+from engine.layers.base import Aliases, BuildOptions, Target, Task, TaskLayer, layer_type
+from engine.layers.weighted import Weighted
+from engine.losses import Entropy, Gamma, Normal, Poisson
+from engine.modules.dense import Dense, Flatten
+from engine.shapes import Shape, flat_size
+
+ErrorName = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
+UNBUILT_ERRORS = ("CTC", "CTC_ALT", "FCMPERR")
+POSITIVE_ERRORS = ("POISSON", "GAMMA")
+
+
+@layer_type
+class Output(Weighted, TaskLayer):
+    """Predict the levels of a nominal target, or the values of interval targets.
+
+    A fully connected layer with a loss; without ``fullConnect`` the loss alone, on the values of
+    the source.
+
+    Shapes: any → (n,), before the activation; weights (inputs, n), biases (n).
+
+    Source: the deepLearn reference, layer type output and error functions.
+    """
+
+    code: ClassVar[int] = 5
+    prefix: ClassVar[str] = "outputopts"
+    title: ClassVar[str] = "Output"
+
+    type: Literal["output"] = "output"
+    n: PositiveInt | None = None
+    """Number of neurons; None takes the number of levels, or of target variables."""
+    act: Annotated[OutputActivationName, ACTIVATION_SYNONYMS] = "AUTO"
+    """Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else IDENTITY."""
+    fcmp_act: str | None = None
+    error: ErrorName = "AUTO"
+    """Loss; AUTO is ENTROPY for nominal targets, NORMAL for interval ones."""
+    fcmp_err: str | None = None
+    target_std: Literal["NONE", "STD", "MIDRANGE"] = "NONE"
+    """Standardise interval targets: STD to (y - mean) / std, MIDRANGE to [-1, 1]."""
+    n_softmax_samples: PositiveInt | None = None
+    full_connect: Annotated[bool, Aliases("fullConnected")] = True
+    """Whether the layer has weights; without, its source has as many values as it has neurons."""
+
+    _target: Target | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _refuse_unbuilt(self) -> Self:
+        refuse_user_function(self.act, self.fcmp_act)
+        if self.error in UNBUILT_ERRORS or self.fcmp_err is not None:
+            got = self.error if self.error in UNBUILT_ERRORS else "FCMPERR"
+            raise NotSupportedError(
+                f"error {got!r} is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA or "
+                "ENTROPY",
+                option="error",
+                got=got,
+            )
+        if self.n_softmax_samples is not None:
+            raise NotSupportedError(
+                "option 'nSoftmaxSamples' is not supported yet; leave it out",
+                option="nSoftmaxSamples",
+                got=self.n_softmax_samples,
+            )
+        if self.error in POSITIVE_ERRORS and self.target_std != "NONE":
+            raise LayerError(
+                f"options 'error' and 'targetStd' got {self.error!r} and {self.target_std!r}, "
+                "expected targetStd 'NONE': the target must stay positive",
+                options=["error", "targetStd"],
+            )
+        return self
+
+    def bind(self, target: Target) -> Self:
+        error = self.error
+        if error == "AUTO":
+            error = "ENTROPY" if target.kind == "nominal" else "NORMAL"
+        act = self.act
+        if act == "AUTO":
+            act = "SOFTMAX" if error == "ENTROPY" else "IDENTITY"
+            act = "EXP" if error in POSITIVE_ERRORS else act
+        _check_error(target, error)
+        _check_activation(error, act)
+        n = self.n
+        if n is None and self.full_connect:
+            n = target.size
+        bound = self.model_copy(update={"n": n, "act": act, "error": error})
+        bound._target = target
+        if n is not None:
+            bound.check_neurons(n)
+        return bound
+
+    def check_neurons(self, n: int) -> None:
+        """Check a number of neurons against the target, where one is bound.
+
+        Raises:
+            GraphError: too few for the levels, or not as many as the variables.
+        """
+        target = self._target
+        if target is None:
+            return
+        what = "levels" if target.kind == "nominal" else "target variables"
+        enough = n >= target.size if target.kind == "nominal" else n == target.size
+        if not enough:
+            least = "at least " if target.kind == "nominal" else ""
+            raise GraphError(
+                f"option 'n' got {n}, expected {least}{target.size}: the number of {what}",
+                option="n",
+                got=n,
+                expected=target.size,
+            )
+
+    def task(self) -> Task:
+        if self._target is None:
+            raise GraphError("got no target yet, expected a bound output layer")
+        if self.error == "ENTROPY":
+            return Entropy(self._target)
+        function = pure_activation(self.act)
+        if self.error == "NORMAL":
+            return Normal(self._target, function)
+        logarithm = log_activation(self.act)
+        assert logarithm is not None  # noqa: S101 - bind refused the others
+        kind = Poisson if self.error == "POISSON" else Gamma
+        return kind(self._target, function, logarithm)
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del options
+        if self.full_connect:
+            return self.infer_open()
+        size = flat_size(sources)
+        if self.n not in (None, size):
+            raise ShapeError(
+                f"got {size} values, expected {self.n}: without fullConnect the source has as "
+                "many values as the layer has neurons",
+                got=size,
+                expected=self.n,
+            )
+        self.check_neurons(size)
+        return (size,)
+
+    def infer_open(self) -> Shape | None:
+        return None if self.n is None else (self.n,)
+
+    def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
+        if not self.full_connect or self.n is None:
+            return None
+        return flat_size(sources), self.n
+
+    def fans(self, weight: Shape) -> tuple[int, int]:
+        return weight[0], weight[1]
+
+    def bias_size(self, weight: Shape) -> int:
+        return weight[1]
+
+    def multiply_adds(self, sources: Sequence[Shape], options: BuildOptions) -> int:
+        del options
+        weight = self.weight_shape(sources)
+        return 0 if weight is None else prod(weight)
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        del options
+        weight = self.weight_shape(sources)
+        if weight is None:
+            return Flatten()
+        return Dense(weight[0], weight[1], None, None, bias=self.include_bias)
+
+
+def _check_error(target: Target, error: str) -> None:
+    if (error == "ENTROPY") != (target.kind == "nominal"):
+        expected = "ENTROPY" if target.kind == "nominal" else "NORMAL, POISSON or GAMMA"
+        raise GraphError(
+            f"option 'error' got {error!r} with a target that is {target.kind}, "
+            f"expected {expected}",
+            option="error",
+            got=error,
+        )
+
+
+def _check_activation(error: str, act: str) -> None:
+    if (error == "ENTROPY") != (act == "SOFTMAX"):
+        expected = "'SOFTMAX'" if error == "ENTROPY" else "another: SOFTMAX is for nominal targets"
+        raise GraphError(
+            f"option 'act' got {act!r} with error {error!r}, expected {expected}",
+            option="act",
+            got=act,
+        )
+    if error in POSITIVE_ERRORS and log_activation(act) is None:
+        raise GraphError(
+            f"option 'act' got {act!r} with error {error!r}, "
+            "expected 'EXP', 'SOFTPLUS' or 'LOGISTIC', whose values are positive",
+            option="act",
+            got=act,
+        )

@@ -1,0 +1,69 @@
+"""Options and rules shared by layers that own a weight tensor and a bias."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from engine.layers.base import BuildOptions, Layer, Negated, TensorSpec
+from engine.layers.initializers import InitializerName, Start, initialize
+from engine.shapes import Shape
+
+
+class Weighted(Layer):
+    """A layer with weights, their starting values, and perhaps a bias.
+
+    Source: the deepLearn reference, options shared by weight layers.
+    """
+
+    init: InitializerName = "XAVIER"
+    """Distribution the weights start from."""
+    std: float | None = Field(default=None, ge=0.0)
+    """Standard deviation of ``init`` NORMAL; 1 unless said."""
+    mean: float | None = None
+    """Mean of ``init`` NORMAL; 0 unless said."""
+    truncation_factor: float | None = Field(default=None, gt=0.0)
+    """``init`` NORMAL is drawn again beyond this many standard deviations; None: never."""
+    init_bias: float = 0.0
+    """Value every bias starts from."""
+    include_bias: Annotated[bool, Negated("noBias")] = True
+    """Whether a bias is added."""
+
+    def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
+        """Return the shape of the weight tensor; None when the layer owns none."""
+        raise NotImplementedError
+
+    def fans(self, weight: Shape) -> tuple[int, int]:
+        """Return fan-in and fan-out of the weight tensor."""
+        raise NotImplementedError
+
+    def bias_size(self, weight: Shape) -> int:
+        """Return the number of biases of a layer with such weights."""
+        raise NotImplementedError
+
+    def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
+        del options
+        weight = self.weight_shape(sources)
+        if weight is None:
+            return ()
+        specs = (TensorSpec("weights", "weight", weight),)
+        if not self.include_bias:
+            return specs
+        return *specs, TensorSpec("biases", "bias", (self.bias_size(weight),))
+
+    def initialize(
+        self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
+    ) -> None:
+        weight = self.weight_shape(sources)
+        if weight is None:
+            return
+        initialize(module.get_parameter("weight"), self._start(weight), generator)
+        if self.include_bias:
+            nn.init.constant_(module.get_parameter("bias"), self.init_bias)
+
+    def _start(self, weight: Shape) -> Start:
+        fan_in, fan_out = self.fans(weight)
+        std = 1.0 if self.std is None else self.std
+        return Start(self.init, fan_in, fan_out, self.mean or 0.0, std, self.truncation_factor)

@@ -1,0 +1,50 @@
+"""A matrix product over everything the sources give."""
+
+import torch
+from torch import Tensor, nn
+
+from engine.modules.dropout import Dropout
+from engine.modules.finish import Activation, Finish
+
+
+def flat(sources: tuple[Tensor, ...]) -> Tensor:
+    """Return all values of each row side by side, maps in order channel, row, column."""
+    rows = [source.flatten(1) for source in sources]
+    return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
+
+
+class Dense(Finish):
+    """Multiply by a matrix, add a bias, activate.
+
+    Shapes: any number of (N, ...) → (N, n); ``weight`` (inputs, n), ``bias`` (n,).
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: Activation | None,
+        dropout: Dropout | None,
+        *,
+        bias: bool,
+    ) -> None:
+        super().__init__(activation, dropout)
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.register_parameter("bias", nn.Parameter(torch.empty(outputs)) if bias else None)
+
+    def forward(self, *sources: Tensor) -> Tensor:
+        x = flat(sources)
+        y = x @ self.weight if self.bias is None else torch.addmm(self.bias, x, self.weight)
+        return self.finish(y)
+
+
+class Flatten(nn.Module):
+    """Lay everything the sources give side by side.
+
+    Shapes: any number of (N, ...) → (N, D).
+    """
+
+    def forward(self, *sources: Tensor) -> Tensor:
+        return flat(sources)

@@ -1,0 +1,37 @@
+"""Modules that join several sources."""
+
+import torch
+from torch import Tensor
+
+from engine.modules.finish import Activation, Finish
+
+
+class Sum(Finish):
+    """Add the sources element by element, then activate.
+
+    Shapes: any number of (N, ...) of equal shapes → the same.
+    """
+
+    def __init__(self, activation: Activation | None) -> None:
+        super().__init__(activation)
+
+    def forward(self, *sources: Tensor) -> Tensor:
+        if len(sources) == 1:
+            return self.finish(sources[0].clone() if self.activation else sources[0])
+        y = sources[0] + sources[1]
+        for source in sources[2:]:
+            y += source
+        return self.finish(y)
+
+
+class Concat(Finish):
+    """Lay the sources behind one another along maps or features, then activate.
+
+    Shapes: (N, C1, H, W), (N, C2, H, W), ... → (N, C1 + C2 + ..., H, W), or vectors likewise.
+    """
+
+    def __init__(self, activation: Activation | None) -> None:
+        super().__init__(activation)
+
+    def forward(self, *sources: Tensor) -> Tensor:
+        return self.finish(torch.cat(sources, 1))

@@ -1,0 +1,98 @@
+"""Pooling over live cells only.
+
+Shape letters: N rows, C maps, H W height and width in, P Q height and width out, K cells a window.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from engine.modules.dropout import Dropout
+from engine.modules.finish import Finish
+from engine.padding import Axis
+
+PoolKind = Literal["MAX", "MIN", "MEAN", "MEDIAN"]
+
+
+def torch_windows(axis: Axis) -> bool:
+    """Return whether torch cuts the axis into the same windows when it rounds up.
+
+    torch adds equal dead cells on both sides, at most half a window, and with ``ceil_mode`` a last
+    window that begins inside the input or its left padding.
+    """
+    if 2 * axis.before > axis.kernel or axis.size + 2 * axis.before < axis.kernel:
+        return False
+    reach = axis.size + 2 * axis.before - axis.kernel
+    windows = -(-reach // axis.stride) + 1
+    if (windows - 1) * axis.stride >= axis.size + axis.before:
+        windows -= 1
+    return windows == axis.out
+
+
+class Pooling2d(Finish):
+    """Reduce every window of every map to one number; cells outside the image do not count.
+
+    Shapes: (N, C, H, W) → (N, C, P, Q).
+
+    Source: the deepLearn reference, rules P10 to P13 and reading A6.
+    """
+
+    live: Tensor
+
+    def __init__(self, kind: PoolKind, axes: Sequence[Axis], dropout: Dropout | None) -> None:
+        super().__init__(None, dropout)
+        height, width = axes
+        self.kind = kind
+        self.kernel = (height.kernel, width.kernel)
+        self.stride = (height.stride, width.stride)
+        self.is_whole = all(axis.kernel == axis.size and axis.out == 1 for axis in axes)
+        self.is_native = kind != "MEDIAN" and all(torch_windows(axis) for axis in axes)
+        self.inner = (height.before, width.before) if self.is_native else (0, 0)
+        outer = [width.before, width.after, height.before, height.after]
+        self.outer = None if self.is_native or not any(outer) else outer
+        live = torch.outer(torch.tensor(height.live()), torch.tensor(width.live()))
+        self.register_buffer("live", live, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.kind:
+            case "MAX":
+                y = self._max(x)
+            case "MIN":
+                y = self._max(x.neg()).neg()
+            case "MEAN":
+                y = self._mean(x)
+            case "MEDIAN":
+                y = self._median(x)
+        return self.finish(y)
+
+    def _max(self, x: Tensor) -> Tensor:
+        return functional.max_pool2d(
+            self._surround(x, -inf), self.kernel, self.stride, self.inner, ceil_mode=self.is_native
+        )
+
+    def _mean(self, x: Tensor) -> Tensor:
+        if self.is_whole:
+            return x.mean((2, 3), keepdim=True)
+        if self.is_native:
+            return functional.avg_pool2d(
+                x, self.kernel, self.stride, self.inner, ceil_mode=True, count_include_pad=False
+            )
+        sums = functional.avg_pool2d(
+            self._surround(x, 0.0), self.kernel, self.stride, divisor_override=1
+        )
+        return sums / self.live
+
+    def _median(self, x: Tensor) -> Tensor:
+        """Return the middle live value of each window, the mean of two where they are even."""
+        windows = self._surround(x, inf).unfold(2, self.kernel[0], self.stride[0])
+        windows = windows.unfold(3, self.kernel[1], self.stride[1]).flatten(4)
+        ordered_NCPQK = windows.sort(-1).values
+        middle = torch.stack([(self.live - 1) // 2, self.live // 2], -1)
+        return ordered_NCPQK.gather(-1, middle.expand(*windows.shape[:4], 2)).mean(-1)
+
+    def _surround(self, x: Tensor, value: float) -> Tensor:
+        return x if self.outer is None else functional.pad(x, self.outer, value=value)
