@@ -1,0 +1,236 @@
+"""Opening the database: many readers, one writer, nothing committed is lost.
+
+SQLite runs in WAL mode: readers see a snapshot and wait for nobody. Writers take the lock at the
+start of their transaction (``BEGIN IMMEDIATE``), so that none fails half-way; threads of one
+process queue at a lock of ours, and processes wait for each other, both up to the time-out.
+
+Durability on SQLite: a commit survives the death of any process, always. A commit also survives a
+power cut (``synchronous=FULL``) except in *relaxed* transactions (``NORMAL``), which are used for
+staged content and progress events: publication is not relaxed, and its flush covers all before it.
+
+Source: SQLite documentation, "Write-Ahead Logging" and ``PRAGMA synchronous``.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy import text as sql
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+
+from actions.errors import InvalidParameters, StoreUnavailable
+from server.store.translate import LOCKED, PRIMARY_CODE, translated
+
+Clock = Callable[[], datetime]
+
+PAGE_BYTES = 65536
+"""Of a new SQLite file: large pages suit chunks of megabytes."""
+CACHE_KIB = 16384
+"""Page cache of one SQLite connection."""
+WAL_LIMIT_BYTES = 64 << 20
+"""The write-ahead log is cut back to this size after a checkpoint."""
+CONNECT_TIMEOUT_S = 5
+RETRY_S = 0.02
+POOL_SIZE = 8
+POOL_OVERFLOW = 24
+
+_POSTGRES_READ = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+class Database:
+    """SQLAlchemy's engine, with one way to read and one way to write."""
+
+    def __init__(self, engine: Engine, *, busy_timeout_s: float, clock: Clock) -> None:
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self.now = clock
+        self._engine = engine
+        self._reads = engine.execution_options(
+            **({"writes": False} if self.is_sqlite else _POSTGRES_READ)
+        )
+        self._timeout_s = busy_timeout_s
+        self._writer = Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a read transaction: everything read in it is one snapshot.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        with translated(), self._reads.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self, *, relaxed: bool = False) -> Iterator[Connection]:
+        """Open a write transaction; committed at the block's end, rolled back on any error.
+
+        Args:
+            relaxed: the commit may be lost by a power cut (never by the death of a process).
+
+        Raises:
+            StoreFull: the disk is full; nothing was written.
+            StoreUnavailable: the database is away, or locked for longer than the time-out.
+            Conflict: a concurrent transaction won; nothing was written.
+        """
+        if not self.is_sqlite:
+            with translated(), self._engine.begin() as connection:
+                yield connection
+            return
+        if not self._writer.acquire(timeout=self._timeout_s):
+            raise StoreUnavailable(LOCKED)
+        try:
+            options = {"writes": True, "relaxed": relaxed}
+            with (
+                translated(),
+                self._engine.connect().execution_options(**options) as connection,
+                connection.begin(),
+            ):
+                yield connection
+        finally:
+            self._writer.release()
+
+    def insert_or_keep(self, table: Table) -> Insert:
+        """Return an INSERT that leaves a row alone that is there already."""
+        if self.is_sqlite:
+            return sqlite.insert(table).on_conflict_do_nothing()
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            StoreUnavailable: it gives none.
+        """
+        with self.read() as connection:
+            connection.execute(sql("SELECT 1"))
+
+    def close(self) -> None:
+        """Close all connections; doing it again changes nothing."""
+        with translated():
+            self._engine.dispose()
+
+
+def open_database(url: str, *, busy_timeout_s: float = 30.0, clock: Clock = utc_now) -> Database:
+    """Open an SQLite file or a PostgreSQL database.
+
+    Args:
+        url: ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
+            ``postgresql://user:password@host/name``.
+        busy_timeout_s: how long a transaction waits for the lock of another.
+        clock: what the time is; for tests.
+
+    Raises:
+        InvalidParameters: the URL is of another kind.
+        StoreUnavailable: the database cannot be reached or is no database.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite":
+        engine = _open_sqlite(address, busy_timeout_s)
+    else:
+        engine = _open_postgres(address, busy_timeout_s)
+    database = Database(engine, busy_timeout_s=busy_timeout_s, clock=clock)
+    database.ping()
+    return database
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise InvalidParameters(
+            "the database URL cannot be read, expected sqlite:///file or postgresql://host/name"
+        ) from error
+    kind = address.drivername.partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        return address.set(drivername="postgresql+psycopg")
+    if kind != "sqlite":
+        raise InvalidParameters(
+            f"the database URL got {kind!r}, expected 'sqlite' or 'postgresql'", got=kind
+        )
+    if not address.database or address.database == ":memory:":
+        raise InvalidParameters("the database URL names no file, expected sqlite:///file")
+    return address.set(drivername="sqlite")
+
+
+def _open_postgres(address: URL, busy_timeout_s: float) -> Engine:
+    return create_engine(
+        address,
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "options": f"-c lock_timeout={round(busy_timeout_s * 1000)} -c timezone=UTC",
+        },
+    )
+
+
+def _open_sqlite(address: URL, busy_timeout_s: float) -> Engine:
+    engine = create_engine(
+        address,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "begin", _begin)
+    with translated():
+        _enter_wal(engine, busy_timeout_s)
+    return engine
+
+
+def _prepare_connection(connection: sqlite3.Connection, record: Any) -> None:
+    del record
+    connection.isolation_level = None  # transactions are begun by _begin alone
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("writes", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    level = "NORMAL" if options.get("relaxed", False) else "FULL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _enter_wal(engine: Engine, busy_timeout_s: float) -> None:
+    """Switch the file to WAL, which lasts; SQLite does not queue processes that do so at once.
+
+    Raises:
+        StoreUnavailable: another process holds the file for longer than the time-out.
+    """
+    deadline = monotonic() + busy_timeout_s
+    raw = engine.raw_connection()
+    try:
+        while not _is_wal(raw.driver_connection):
+            if monotonic() >= deadline:
+                raise StoreUnavailable(LOCKED)
+            sleep(RETRY_S)
+    finally:
+        raw.close()
+
+
+def _is_wal(driver: Any) -> bool:
+    try:
+        mode: str = driver.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return mode == "wal"

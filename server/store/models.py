@@ -1,0 +1,239 @@
+"""Models: one row per layer, one per edge; the graph is rebuilt on loading."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
+
+from actions.errors import Conflict
+from actions.ports import Name, Output, StoredModel, TableInfo
+from engine.errors import EngineError, GraphError
+from engine.graph.spec import Graph, Node
+from engine.layers.base import LAYERS, Layer
+from server.store.catalogue import Catalogue
+from server.store.connect import Database
+from server.store.schema import canonical, contents, model_edges, model_layers, tables
+from server.store.staging import Recipe, add_content
+
+VIEW_COLUMNS = 5
+"""Of the model table: two keys, a number, a text, and the width of the text."""
+
+LayerRow = tuple[str, str, str]
+"""Name, type, options."""
+Layers = Mapping[int, LayerRow]
+Edges = Mapping[tuple[int, int], int]
+"""(Layer, position) to source."""
+
+
+class SqlModelStore:
+    """Models of one session."""
+
+    def __init__(self, database: Database, catalogue: Catalogue, job_id: str | None = None) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._job_id = job_id
+
+    def create(self, output: Output, graph: Graph) -> TableInfo:
+        """Store a new model.
+
+        Raises:
+            TableExists: the name is taken and ``replace`` is false.
+            CaslibNotFound: the session sees no such caslib.
+        """
+        recipe = Recipe(
+            kind="model",
+            columns=VIEW_COLUMNS,
+            attributes={},
+            header={"name": graph.name, "family": graph.family},
+            job_id=self._job_id,
+        )
+        now = self._database.now()
+        with self._database.write() as connection:
+            content_id = add_content(
+                connection, recipe, state="live", now=now, rows=view_rows(graph)
+            )
+            _add(connection, content_id, _layers(graph), _edges(graph))
+            return self._catalogue.place(connection, [(content_id, output)], now=now)[0]
+
+    def load(self, name: Name) -> StoredModel:
+        """Return a model.
+
+        Raises:
+            TableNotFound: the session sees no such table.
+            WrongKind: it is no model.
+            GraphError: a layer was written by another version and cannot be read.
+        """
+        with self._database.read() as connection:
+            info = self._catalogue.entry(connection, name, "model")
+            return StoredModel(info, _graph(connection, info))
+
+    def save(self, stored: StoredModel, graph: Graph) -> TableInfo:
+        """Change a model in place, writing only the layers that differ.
+
+        Raises:
+            Conflict: the model was changed, replaced or dropped since it was loaded.
+        """
+        info = stored.info
+        with self._database.write() as connection:
+            _raise_version(connection, info)
+            _write_difference(connection, info.id, stored.graph, graph)
+            rows = view_rows(graph)
+            connection.execute(
+                update(contents)
+                .where(contents.c.id == info.id)
+                .values(rows=rows, header={"name": graph.name, "family": graph.family})
+            )
+        return replace(info, version=info.version + 1, rows=rows)
+
+
+def view_rows(graph: Graph) -> int:
+    """Return the rows of the model table: one for the model, and per layer its type and options."""
+    return 1 + sum(
+        1 + len(node.sources) + sum(_values(value) for value in _options(node.layer).values())
+        for node in graph.nodes
+    )
+
+
+def _values(value: object) -> int:
+    if value is None:
+        return 0
+    return len(value) if isinstance(value, list | dict) else 1
+
+
+def _options(layer: Layer) -> dict[str, object]:
+    return layer.model_dump(mode="json", exclude={"type"})
+
+
+def _layers(graph: Graph) -> dict[int, LayerRow]:
+    return {
+        node.id: (node.name, node.layer.type, canonical(_options(node.layer)))
+        for node in graph.nodes
+    }
+
+
+def _edges(graph: Graph) -> dict[tuple[int, int], int]:
+    ids = {node.name: node.id for node in graph.nodes}
+    return {
+        (node.id, position): ids[source]
+        for node in graph.nodes
+        for position, source in enumerate(node.sources)
+    }
+
+
+def _raise_version(connection: Connection, info: TableInfo) -> None:
+    same = (tables.c.id == info.id) & (tables.c.version == info.version)
+    raised = update(tables).where(same).values(version=info.version + 1)
+    if connection.execute(raised).rowcount == 1:
+        return
+    present = connection.scalar(select(tables.c.id).where(tables.c.id == info.id))
+    what = "replaced or dropped" if present is None else "changed"
+    raise Conflict(
+        f"model {info.name!r} was {what} by another session; load it again", model=info.name
+    )
+
+
+def _write_difference(connection: Connection, content_id: str, old: Graph, new: Graph) -> None:
+    layers, edges = _layers(old), _edges(old)
+    new_layers, new_edges = _layers(new), _edges(new)
+    stale_edges = [key for key, source in edges.items() if new_edges.get(key) != source]
+    stale_layers = [key for key in layers if key not in new_layers]
+    if stale_edges:
+        keys = tuple_(model_edges.c.layer_id, model_edges.c.position)
+        connection.execute(
+            delete(model_edges).where(model_edges.c.content_id == content_id, keys.in_(stale_edges))
+        )
+    if stale_layers:
+        connection.execute(
+            delete(model_layers).where(
+                model_layers.c.content_id == content_id,
+                model_layers.c.layer_id.in_(stale_layers),
+            )
+        )
+    for layer_id, (name, kind, options) in new_layers.items():
+        if layer_id in layers and layers[layer_id] != (name, kind, options):
+            connection.execute(
+                update(model_layers)
+                .where(model_layers.c.content_id == content_id, model_layers.c.layer_id == layer_id)
+                .values(name=name, type=kind, options=options)
+            )
+    _add(
+        connection,
+        content_id,
+        {key: row for key, row in new_layers.items() if key not in layers},
+        {key: source for key, source in new_edges.items() if edges.get(key) != source},
+    )
+
+
+def _add(connection: Connection, content_id: str, layers: Layers, edges: Edges) -> None:
+    if layers:
+        connection.execute(
+            insert(model_layers),
+            [
+                {
+                    "content_id": content_id,
+                    "layer_id": layer_id,
+                    "name": name,
+                    "type": kind,
+                    "options": options,
+                }
+                for layer_id, (name, kind, options) in layers.items()
+            ],
+        )
+    if edges:
+        connection.execute(
+            insert(model_edges),
+            [
+                {
+                    "content_id": content_id,
+                    "layer_id": layer_id,
+                    "position": position,
+                    "source_id": source,
+                }
+                for (layer_id, position), source in edges.items()
+            ],
+        )
+
+
+def _graph(connection: Connection, info: TableInfo) -> Graph:
+    header = connection.execute(select(contents.c.header).where(contents.c.id == info.id)).scalar()
+    layer_query = select(model_layers).where(model_layers.c.content_id == info.id)
+    layers = connection.execute(layer_query.order_by(model_layers.c.layer_id)).all()
+    edge_query = select(model_edges).where(model_edges.c.content_id == info.id)
+    edges = connection.execute(
+        edge_query.order_by(model_edges.c.layer_id, model_edges.c.position)
+    ).all()
+    names: dict[int, str] = {row.layer_id: row.name for row in layers}
+    sources: dict[int, list[str]] = {layer_id: [] for layer_id in names}
+    for edge in edges:
+        sources[edge.layer_id].append(names[edge.source_id])
+    nodes = tuple(
+        Node(
+            row.layer_id,
+            row.name,
+            _read_layer(info.name, row.name, row.type, row.options),
+            tuple(sources[row.layer_id]),
+        )
+        for row in layers
+    )
+    return Graph(name=header["name"], family=header["family"], nodes=nodes)
+
+
+def _read_layer(model: str, name: str, kind: str, options: str) -> Layer:
+    cls = LAYERS.get(kind)
+    if cls is None:
+        raise GraphError(
+            f"layer {name!r} of model {model!r} has type {kind!r}, which this version cannot read",
+            layer=name,
+            model=model,
+            type=kind,
+        )
+    try:
+        return cls.model_validate_json(options)
+    except (ValidationError, EngineError) as error:
+        raise GraphError(
+            f"layer {name!r} of model {model!r} has options this version cannot read: {options}",
+            layer=name,
+            model=model,
+            type=kind,
+        ) from error

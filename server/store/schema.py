@@ -1,0 +1,301 @@
+"""Every SQL table, once.
+
+Names are kept as written and, beside that, folded for look-ups. Times are UTC. JSON is canonical
+text, so that both databases keep it alike. What a table of the catalogue holds is its *content*:
+immutable once published (models excepted), found by the same id, and kept for a while after it was
+dropped, so that a reader in the middle of it can finish.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from actions.results import Json
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, always with the UTC time zone in Python."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class JsonText(TypeDecorator[Json]):
+    """A JSON value as canonical text: sorted keys, no blanks, ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
+        del dialect
+        return None if value is None else canonical(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Json:
+        del dialect
+        loaded: Json = None if value is None else json.loads(value)
+        return loaded
+
+
+def canonical(value: object) -> str:
+    """Return a JSON value as text that is equal for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a stored value got {type(value).__name__}, expected a JSON value")
+
+
+_counter = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only where the column is a plain INTEGER."""
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("created", UtcTime, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("sha256", String, nullable=False, unique=True),
+    Column("user_name", String, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("created", UtcTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("user_name", String, nullable=False),
+    Column("active_caslib", String, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("used", UtcTime, nullable=False),
+    Index("ix_sessions_user_name", "user_name"),
+    Index(
+        "uq_sessions_default",
+        "user_name",
+        unique=True,
+        sqlite_where=text("is_default"),
+        postgresql_where=text("is_default"),
+    ),
+)
+
+caslibs = Table(
+    "caslibs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("folded", String, nullable=False),
+    Column("session_id", String, ForeignKey("sessions.id")),
+    Column("user_name", String),
+    Column("path", Text, nullable=False),
+    Column("is_builtin", Boolean, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    CheckConstraint("session_id IS NULL OR user_name IS NULL", name="one_owner"),
+    Index(
+        "uq_caslibs_global",
+        "folded",
+        unique=True,
+        sqlite_where=text("session_id IS NULL AND user_name IS NULL"),
+        postgresql_where=text("session_id IS NULL AND user_name IS NULL"),
+    ),
+    Index(
+        "uq_caslibs_user",
+        "user_name",
+        "folded",
+        unique=True,
+        sqlite_where=text("user_name IS NOT NULL"),
+        postgresql_where=text("user_name IS NOT NULL"),
+    ),
+    Index(
+        "uq_caslibs_session",
+        "session_id",
+        "folded",
+        unique=True,
+        sqlite_where=text("session_id IS NOT NULL"),
+        postgresql_where=text("session_id IS NOT NULL"),
+    ),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),  # staged, live, dropped, garbage
+    Column("touched", UtcTime, nullable=False),  # last sign of its writer, or when it was dropped
+    Column("created", UtcTime, nullable=False),
+    Column("job_id", String),  # the job that made it
+    Column("rows", BigInteger, nullable=False),
+    Column("columns", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("arrow_schema", LargeBinary),  # of data tables: an Arrow IPC schema message
+    Column("attributes", JsonText, nullable=False),
+    Column("header", JsonText, nullable=False),  # of weights: tensors; of models: name, family
+    CheckConstraint("kind IN ('data', 'model', 'weights')", name="kind"),
+    CheckConstraint("state IN ('staged', 'live', 'dropped', 'garbage')", name="state"),
+    Index("ix_contents_state_touched", "state", "touched"),
+)
+
+tables = Table(
+    "tables",
+    metadata,
+    Column("id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("name", String, nullable=False),
+    Column("folded", String, nullable=False),
+    Column("caslib_id", String, ForeignKey("caslibs.id"), nullable=False),
+    Column("session_id", String, ForeignKey("sessions.id")),  # null: global
+    Column("label", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Index(
+        "uq_tables_global",
+        "caslib_id",
+        "folded",
+        unique=True,
+        sqlite_where=text("session_id IS NULL"),
+        postgresql_where=text("session_id IS NULL"),
+    ),
+    Index(
+        "uq_tables_session",
+        "session_id",
+        "caslib_id",
+        "folded",
+        unique=True,
+        sqlite_where=text("session_id IS NOT NULL"),
+        postgresql_where=text("session_id IS NOT NULL"),
+    ),
+)
+
+data_chunks = Table(
+    "data_chunks",
+    metadata,
+    Column("content_id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("first_row", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # an Arrow IPC stream of one record batch
+)
+
+weight_chunks = Table(
+    "weight_chunks",
+    metadata,
+    Column("content_id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("first_row", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
+    Column("segment", Integer, nullable=False),  # which tensor of the header
+    Column("start", BigInteger, nullable=False),  # of the first value inside that tensor
+    Column("body", LargeBinary, nullable=False),  # little-endian float32
+)
+
+model_layers = Table(
+    "model_layers",
+    metadata,
+    Column("content_id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("layer_id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("options", Text, nullable=False),  # canonical JSON, defaults written out
+)
+
+model_edges = Table(
+    "model_edges",
+    metadata,
+    Column("content_id", String, primary_key=True),
+    Column("layer_id", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("source_id", Integer, nullable=False),
+    ForeignKeyConstraint(
+        ["content_id", "layer_id"], ["model_layers.content_id", "model_layers.layer_id"]
+    ),
+    ForeignKeyConstraint(
+        ["content_id", "source_id"], ["model_layers.content_id", "model_layers.layer_id"]
+    ),
+    Index("ix_model_edges_source", "content_id", "source_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", _counter, primary_key=True, autoincrement=True),  # the order of submission
+    Column("id", String, nullable=False, unique=True),
+    Column("action", String, nullable=False),
+    Column("params", JsonText, nullable=False),
+    Column("session_id", String, nullable=False),  # outlives the session
+    Column("user_name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("started", UtcTime),
+    Column("finished", UtcTime),
+    Column("owner", String),
+    Column("heartbeat", UtcTime),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("checkpoint_id", String, ForeignKey("contents.id")),
+    Column("result", JsonText),
+    Column("error", JsonText),
+    Column("events", Integer, nullable=False),  # the seq of the last event
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    Index("ix_jobs_state_number", "state", "number"),
+    Index("ix_jobs_user_name_number", "user_name", "number"),
+    Index("ix_jobs_session_id", "session_id"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),  # from 1, without gaps
+    Column("kind", String, nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("data", JsonText, nullable=False),
+)
