@@ -1,0 +1,35 @@
+"""The application: routers, middleware, errors, and the description of it all."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from server.errors import UnexpectedFailures, add_error_handlers
+from server.middleware import EarlyAnswers, RequestIds
+from server.openapi import describe
+from server.routes import actions, health, jobs, reflection, sessions, tables
+from server.wiring import Resources
+
+TITLE = "castorch"
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """Return the application over opened resources; whoever opened them closes them."""
+    app = FastAPI(title=TITLE, version=health.VERSION, docs_url=None, redoc_url=None)
+    app.state.resources = resources
+    for module in (health, sessions, reflection, actions, tables, jobs):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    app.add_middleware(UnexpectedFailures)
+    app.add_middleware(EarlyAnswers)
+    app.add_middleware(RequestIds)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's way to do it
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        plain = get_openapi(title=TITLE, version=app.version, routes=app.routes)
+        app.openapi_schema = describe(plain)
+    return app.openapi_schema

@@ -1,0 +1,251 @@
+"""What runs in the other process: claim a job, run its action, report."""
+
+import ctypes
+import gc
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
+from typing import Self
+
+import torch
+
+from actions.context import Context
+from actions.errors import Conflict, JobFailed, StoreUnavailable
+from actions.ports import Job, JobState, JobStore
+from actions.results import Json, to_json
+from actions.run import run_action
+from engine.errors import Cancelled
+from server.failures import failure
+from server.logs import JOB
+
+LOG = logging.getLogger(__name__)
+
+FLUSH_S = 0.2
+"""Longest time an event waits before it is written, in seconds."""
+
+
+def _nobody_listens(line: str) -> None:
+    del line
+
+
+class WorkerStopped(BaseException):
+    """The process was asked to end; passes through everything up to the job's record."""
+
+
+@dataclass
+class Bell:
+    """How a worker learns that it should look again, or end; and how it tells what it did.
+
+    Attributes:
+        rung: there is something to look at: a job, a cancel request, or the end.
+        closing: no further job is to be taken.
+        beat_now: a cancel request may have come.
+        tell: sends a line to the server that started this worker.
+    """
+
+    rung: Event = field(default_factory=Event)
+    closing: Event = field(default_factory=Event)
+    beat_now: Event = field(default_factory=Event)
+    tell: Callable[[str], None] = _nobody_listens
+
+    def ring(self) -> None:
+        """Make the worker look for a job, and its running job for a cancel request."""
+        self.rung.set()
+        self.beat_now.set()
+
+    def close(self) -> None:
+        """Make the worker end when it has no job."""
+        self.closing.set()
+        self.ring()
+
+
+@dataclass
+class Reports:
+    """The events of a running job, its heartbeat and its cancel flag, kept by one thread.
+
+    Events are written in batches, at most ``FLUSH_S`` late, so that a job with thousands of small
+    batches does not wait for the database at each.
+    """
+
+    jobs: JobStore
+    job: Job
+    owner: str
+    heartbeat_s: float
+    bell: Bell
+    is_cancelled: bool = False
+    is_lost: bool = False
+    _waiting: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+    _ended: bool = False
+
+    def __enter__(self) -> Self:
+        self._thread = Thread(target=self._keep, name="castorch-heartbeat", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended = True
+        self.bell.beat_now.set()
+        self._thread.join()
+        self._flush()
+
+    def add(self, kind: str, data: Mapping[str, Json]) -> None:
+        """Take an event; it is written by the other thread."""
+        with self._lock:
+            self._waiting.append((kind, dict(data)))
+
+    def cancelled(self) -> bool:
+        """Return whether the action should stop: it was asked to, or the job was taken away."""
+        return self.is_cancelled or self.is_lost
+
+    def _keep(self) -> None:
+        JOB.set(self.job.id)
+        last = 0.0
+        while not self._ended:
+            if self.bell.beat_now.is_set() or time.monotonic() - last >= self.heartbeat_s:
+                self.bell.beat_now.clear()
+                last = time.monotonic()
+                self._beat()
+            self._flush()
+            self.bell.beat_now.wait(min(FLUSH_S, self.heartbeat_s))
+
+    def _beat(self) -> None:
+        try:
+            self.is_cancelled |= self.jobs.beat(self.job.id, self.owner)
+        except Conflict:
+            LOG.warning("the job is no longer this worker's; it stops", extra={"owner": self.owner})
+            self.is_lost = True
+        except StoreUnavailable as error:
+            LOG.warning("no heartbeat: %s", error)
+
+    def _flush(self) -> None:
+        with self._lock:
+            events, self._waiting = self._waiting, []
+        if not events:
+            return
+        try:
+            self.jobs.append(self.job.id, events)
+        except StoreUnavailable as error:
+            LOG.warning("%d events wait for the database: %s", len(events), error)
+            with self._lock:
+                self._waiting[:0] = events
+            return
+        self.bell.tell(f"events {self.job.id}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: JobState
+    result: Mapping[str, Json] | None = None
+    error: Mapping[str, Json] | None = None
+
+
+def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
+    """Run a job's action and return how it ended; every failure is an outcome."""
+    try:
+        result = run_action(open_context(), job.action, job.params)
+        return Outcome("done", result=to_json(result))
+    except Cancelled as error:
+        return Outcome("cancelled", error=failure(error))
+    except WorkerStopped:
+        stopped = JobFailed("the worker was stopped while the job ran", job=job.id)
+        return Outcome("failed", error=failure(stopped))
+    except MemoryError as error:
+        LOG.exception("out of memory")
+        short = JobFailed(f"the worker is out of memory: {error}", job=job.id)
+        return Outcome("failed", error=failure(short))
+    except Exception as error:  # noqa: BLE001 - the one place where a job's failure is recorded
+        return Outcome("failed", error=failure(error))
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Takes jobs from the database, one after the other, until its bell says close."""
+
+    jobs: JobStore
+    context_for: Callable[[Job, Reports], Context]
+    owner: str
+    heartbeat_s: float
+    poll_s: float
+    lease_s: float
+    bell: Bell
+
+    def work(self) -> None:
+        """Run jobs as they come; returns when the bell closes, or the process is stopped."""
+        idle_since: float | None = None
+        while not self.bell.closing.is_set():
+            self.bell.rung.clear()
+            job = self._claim()
+            if job is not None:
+                self._do(job)
+                idle_since = time.monotonic()
+                continue
+            self.bell.rung.wait(self.poll_s)
+            if idle_since is not None and time.monotonic() - idle_since > self.poll_s:
+                give_back_memory()
+                idle_since = None
+
+    def _claim(self) -> Job | None:
+        try:
+            return self.jobs.claim(self.owner)
+        except StoreUnavailable as error:
+            LOG.warning("no look for jobs: %s", error)
+            return None
+
+    def _do(self, job: Job) -> None:
+        token = JOB.set(job.id)
+        started = time.monotonic()
+        self.bell.tell(f"state {job.id}")
+        LOG.info("job starts", extra={"action": job.action, "owner": self.owner})
+        with Reports(self.jobs, job, self.owner, self.heartbeat_s, self.bell) as reports:
+            outcome = run_job(job, lambda: self.context_for(job, reports))
+        self._record(job, outcome)
+        self.bell.tell(f"state {job.id}")
+        LOG.info(
+            "job ends",
+            extra={"state": outcome.state, "seconds": round(time.monotonic() - started, 3)},
+        )
+        JOB.reset(token)
+        gc.collect()
+
+    def _record(self, job: Job, outcome: Outcome) -> None:
+        until = time.monotonic() + self.lease_s
+        while True:
+            try:
+                self.jobs.finish(
+                    job.id, self.owner, outcome.state, result=outcome.result, error=outcome.error
+                )
+            except Conflict as error:
+                LOG.warning("the job was ended by somebody else: %s", error)
+            except StoreUnavailable as error:
+                if time.monotonic() < until:
+                    LOG.warning("the end of the job waits for the database: %s", error)
+                    self.bell.closing.wait(self.poll_s)
+                    continue
+                LOG.exception("the end of the job is lost")
+            return
+
+
+def warm_up(threads: int) -> None:
+    """Load what every job needs, so that the first one starts as fast as the others.
+
+    Args:
+        threads: processor threads of one operation.
+    """
+    torch.set_num_threads(threads)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: later collections need not look at it
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system, on the C libraries that can."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -1,0 +1,104 @@
+"""Running the application until the process is asked to stop."""
+
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from server.app import create_app
+from server.routes.health import VERSION
+from server.settings import Settings
+from server.wiring import Resources, open_resources
+
+LAST_ANSWERS_S = 5
+"""Time for the last answers after a stop was asked for, in seconds."""
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and lets waiting calls go before it waits for them."""
+
+    def __init__(
+        self, config: uvicorn.Config, resources: Resources, ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._resources = resources
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._resources.signals.stop()
+        await super().shutdown(sockets)
+
+
+def run_server(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: where to listen, what to open.
+        say: gets one line when the server is ready.
+
+    Raises:
+        NotPermitted: the server would listen to other machines, and there is no token.
+        StoreUnavailable: the database cannot be opened.
+        OSError: the address cannot be listened on.
+    """
+    with bind(settings.host, settings.port) as listener, open_resources(settings) as resources:
+        resources.gate.check_start()
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        line = f"castorch {VERSION} serves http://{shown}:{port}"
+        server = make_server(resources, lambda: say(line))
+        # The signals that ended the loop are raised again after it; they have been heard.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _heard)
+        server.run(sockets=[listener])
+
+
+def make_server(resources: Resources, ready: Callable[[], None]) -> uvicorn.Server:
+    """Return a server of the application that has not started yet."""
+    config = uvicorn.Config(
+        create_app(resources),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=LAST_ANSWERS_S,
+    )
+    return _Server(config, resources, ready)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address; port 0 takes a free one.
+
+    Raises:
+        OSError: the address is in use, not of this machine, or not permitted.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from error
+    return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> OSError:
+    return OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+def _heard(number: int, frame: object) -> None:
+    del number, frame

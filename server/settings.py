@@ -1,0 +1,126 @@
+"""Every setting of a server and its workers; the only module that reads the environment."""
+
+import json
+import os
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1 << 20
+
+WORKER_COMMAND = (sys.executable, "-P", "-m", "server", "worker")
+"""Starts a worker; ``-P`` keeps a folder named server in the working folder from being run."""
+
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 46),
+    "MALLOC_TOP_PAD_": str(64 * MEBIBYTE),
+}
+
+
+class Settings(BaseSettings):
+    """Settings, each from ``CASTORCH_<NAME>`` in the environment or an option of the command."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CASTORCH_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    database: str = "sqlite:///castorch.db"
+    """Address of the database: ``sqlite:///PATH`` or ``postgresql://USER:PASSWORD@HOST/NAME``."""
+    data: Path = Path("castorch-data")
+    """Folder that holds the caslibs; made when it is missing."""
+    spool: Path | None = None
+    """Folder for request bodies while they arrive; left out: ``castorch-spool`` in ``data``."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Without tokens only a loopback address is served."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    workers: int = Field(default=1, ge=0)
+    """Worker processes of this server; 0 leaves all jobs to ``castorch worker`` elsewhere."""
+    worker_threads: PositiveInt | None = None
+    """Processor threads of a worker; left out: the processors divided by the workers."""
+    max_json_bytes: PositiveInt = 32 * MEBIBYTE
+    """Longest JSON body of a request, in bytes."""
+    max_upload_bytes: PositiveInt = 64 * 1024 * MEBIBYTE
+    """Longest file of an upload, in bytes."""
+    session_idle_s: PositiveFloat = 7 * 24 * 3600.0
+    """Seconds after which a session that nobody uses is ended; default sessions last."""
+    job_lease_s: PositiveFloat = 30.0
+    """Seconds without a heartbeat after which a job's worker counts as dead."""
+    heartbeat_s: PositiveFloat = 1.0
+    """Seconds between two heartbeats of a job, which also look for a cancel request."""
+    poll_s: PositiveFloat = 1.0
+    """Seconds between two looks at the database for what another machine did."""
+    stop_grace_s: float = Field(default=5.0, ge=0)
+    """Seconds running jobs may go on when the server is asked to stop; then they fail."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """Lowest level that is logged."""
+    extensions: tuple[str, ...] = ()
+    """Modules imported at start, which may register further actions."""
+
+    @property
+    def threads(self) -> int:
+        """Processor threads of one worker."""
+        return self.worker_threads or max(1, processors() // max(1, self.workers))
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where request bodies wait."""
+        return self.spool or self.data / "castorch-spool"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def shown_database(self) -> str:
+        """The database's address without its password."""
+        head, at, tail = self.database.rpartition("@")
+        scheme, _, login = head.partition("://")
+        return f"{scheme}://{login.partition(':')[0]}@{tail}" if at else self.database
+
+    @property
+    def absolute(self) -> Self:
+        """These settings with every path made independent of the working folder."""
+        paths = {"data": self.data.absolute(), "spool": self.spool_folder.absolute()}
+        return self.model_copy(update=paths)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a worker process: this one, the settings, threads and memory.
+
+    The memory lines tell glibc to keep what it has: no blocks of their own from the kernel, never
+    give the heap back, grow it in large steps. Training on a processor otherwise spends half its
+    time on fresh pages. They are read before the process's first allocation, so they cannot be set
+    by the worker itself; where the variables are set already they are left alone.
+    """
+    threads = {"OMP_NUM_THREADS": str(settings.threads), "MKL_NUM_THREADS": str(settings.threads)}
+    return {**_KEEP_MEMORY, **os.environ, **threads, **_exported(settings)}
+
+
+def is_worker_environment() -> bool:
+    """Return whether this process was started with the memory settings of a worker."""
+    return all(name in os.environ for name in _KEEP_MEMORY)
+
+
+def _exported(settings: Settings) -> dict[str, str]:
+    values = settings.absolute.model_dump(mode="json", exclude_none=True)
+    values["extensions"] = json.dumps(settings.extensions)
+    return {f"CASTORCH_{name.upper()}": str(value) for name, value in values.items()}

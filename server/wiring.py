@@ -1,0 +1,164 @@
+"""The composition root: opens the store and the runner, builds contexts for routes and workers."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from threading import Event, Thread
+
+import actions
+from actions.context import Context
+from actions.errors import StoreUnavailable
+from actions.ports import Job, Session
+from server.auth import Gate
+from server.jobs.events import JobSignals
+from server.jobs.local_runner import LocalRunner
+from server.jobs.worker import Bell, Reports, Worker
+from server.settings import Settings
+from server.spool import Spool
+from server.store import SqlStores
+
+LOG = logging.getLogger(__name__)
+
+SWEEP_S = 5.0
+"""Seconds between two looks for jobs whose worker is gone."""
+SWEEPS_A_COLLECTION = 12
+"""Sweeps between two collections of garbage, and of sessions nobody uses."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the routes work with."""
+
+    settings: Settings
+    stores: SqlStores
+    gate: Gate
+    spool: Spool
+    signals: JobSignals
+    runner: LocalRunner
+
+
+def open_stores(settings: Settings) -> SqlStores:
+    """Open the database, bring its tables up to date, and make every action known."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    for module in (actions.__name__, *settings.extensions):
+        import_module(module)
+    return SqlStores.open(settings.database, data=settings.data)
+
+
+@contextmanager
+def open_resources(settings: Settings) -> Iterator[Resources]:
+    """Open everything a server needs, and close it at the block's end.
+
+    Jobs whose worker died while no server ran have failed when the block begins.
+    """
+    stores = open_stores(settings)
+    signals = JobSignals()
+    runner = LocalRunner(settings, stores.jobs, signals)
+    spool = Spool.open(settings.spool_folder.absolute())
+    sweeper = _Sweeper(settings, stores, signals)
+    gate = Gate(stores.tokens, is_loopback=settings.is_loopback)
+    try:
+        sweeper.sweep()
+        sweeper.start()
+        runner.start()
+        yield Resources(settings, stores, gate, spool, signals, runner)
+    finally:
+        signals.stop()
+        runner.close()
+        sweeper.stop()
+        spool.close()
+        stores.close()
+
+
+def context_for(resources: Resources, session: Session, *, upload: Path | None = None) -> Context:
+    """Return what an action may touch that runs inside a request."""
+    stores = resources.stores
+    bound = stores.for_session(session)
+    return Context(
+        session=session,
+        sessions=stores.sessions,
+        tables=bound.tables,
+        models=bound.models,
+        weights=bound.weights,
+        caslibs=bound.caslibs,
+        upload=upload,
+    )
+
+
+def worker_for(settings: Settings, stores: SqlStores, owner: str, bell: Bell) -> Worker:
+    """Return a worker that takes its jobs from the database of the settings."""
+    return Worker(
+        jobs=stores.jobs,
+        context_for=_contexts(settings, stores),
+        owner=owner,
+        heartbeat_s=settings.heartbeat_s,
+        poll_s=settings.poll_s,
+        lease_s=settings.job_lease_s,
+        bell=bell,
+    )
+
+
+def _contexts(settings: Settings, stores: SqlStores) -> Callable[[Job, Reports], Context]:
+    def context_of(job: Job, reports: Reports) -> Context:
+        session = stores.sessions.find(job.session_id, job.user)
+        bound = stores.for_session(session, job_id=job.id)
+        return Context(
+            session=session,
+            sessions=stores.sessions,
+            tables=bound.tables,
+            models=bound.models,
+            weights=bound.weights,
+            caslibs=bound.caslibs,
+            threads=settings.threads,
+            job_id=job.id,
+            report=reports.add,
+            cancelled=reports.cancelled,
+        )
+
+    return context_of
+
+
+class _Sweeper:
+    """Fails the jobs of dead workers, ends idle sessions, collects garbage; one thread."""
+
+    def __init__(self, settings: Settings, stores: SqlStores, signals: JobSignals) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._signals = signals
+        self._stopped = Event()
+        self._thread = Thread(target=self._keep, name="castorch-sweeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sweep(self) -> None:
+        """Fail the running jobs whose lease has ended."""
+        for job in self._stores.jobs.fail_expired(self._settings.job_lease_s):
+            LOG.error("job failed: its lease ended", extra={"job_id": job.id, "owner": job.owner})
+            self._signals.notify(job.id, state=True)
+
+    def _keep(self) -> None:
+        turn = 0
+        while not self._stopped.wait(min(SWEEP_S, self._settings.job_lease_s)):
+            turn += 1
+            try:
+                self.sweep()
+                if turn % SWEEPS_A_COLLECTION == 0:
+                    self._collect()
+            except StoreUnavailable as error:
+                LOG.warning("no sweep: %s", error)
+
+    def _collect(self) -> None:
+        now, idle_s = datetime.now(UTC), self._settings.session_idle_s
+        for session in self._stores.sessions.expire(now, idle_s):
+            LOG.info("session expired", extra={"session": session.id, "user": session.user})
+        self._stores.collect_garbage()

@@ -1,0 +1,173 @@
+import json
+
+import httpx
+import pytest
+
+from tests.server.conftest import Running
+
+
+def test_an_inline_action_answers_with_its_tables_values_and_messages(
+    client: httpx.Client,
+) -> None:
+    answer = client.post("/v1/actions/trial.echo", json={"text": "héllo"})
+
+    body = answer.json()
+    session = client.get("/v1/sessions").json()["sessions"][0]["id"]
+    assert answer.status_code == 200
+    assert body.pop("elapsed_s") >= 0
+    assert body == {
+        "ok": True,
+        "tables": {},
+        "values": {"text": "héllo", "user": "local", "session": session},
+        "messages": [{"level": "note", "text": "echoed"}],
+        "job": None,
+    }
+
+
+def test_a_call_runs_in_the_session_its_header_names(client: httpx.Client) -> None:
+    session = client.post("/v1/sessions").json()["id"]
+
+    answer = client.post("/v1/actions/trial.echo", headers={"Castorch-Session": session})
+
+    assert answer.json()["values"]["session"] == session
+
+
+def test_an_action_is_found_without_regard_to_case_and_by_its_alias(
+    working: Running,
+) -> None:
+    answer = working.client.post("/v1/actions/TRIAL.Fit", json={"epochs": 1, "text": "x"})
+
+    assert answer.json()["values"]["text"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"[1]", "the body got a JSON array, expected an object"),
+        (b"3.5", "the body got a JSON number, expected an object"),
+        (b"null", "the body got a JSON null, expected an object"),
+        (
+            b'{"a": 1,\n "b" 2}',
+            "the body is not JSON at line 2, column 6: Expecting ':' delimiter",
+        ),
+        (b'{"a": "\xff"}', "the body is not JSON at byte 7: it is not UTF-8"),
+        (b'{"a": NaN}', "the body holds a number that cannot be read: NaN is not a number of JSON"),
+        (b"[" * 200_000, "the body is nested too deeply to be read"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused_with_the_place(
+    client: httpx.Client, body: bytes, message: str
+) -> None:
+    answer = client.post("/v1/actions/trial.echo", content=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "params.invalid"
+    assert answer.json()["message"] == message
+
+
+def test_a_job_action_is_waited_for_and_answers_like_an_inline_one(working: Running) -> None:
+    answer = working.client.post("/v1/actions/trial.train", json={"epochs": 2, "text": "done"})
+
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["ok"] is True
+    assert body["values"]["text"] == "done"
+    assert body["values"]["job"] == body["job"]
+    assert body["values"]["pid"] == working.resources.runner.pids[0]
+    assert body["messages"] == [{"level": "warning", "text": "trained on nothing"}]
+
+
+def test_a_caller_who_prefers_so_gets_the_job_and_not_its_result(working: Running) -> None:
+    answer = working.client.post(
+        "/v1/actions/trial.train", json={"epochs": 1}, headers={"Prefer": "respond-async"}
+    )
+
+    job = answer.json()["job"]
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/v1/jobs/{job['id']}"
+    assert job["action"] == "trial.train"
+    assert job["state"] == "queued"
+
+
+@pytest.mark.parametrize("prefer", ["wait", "respond-async"])
+def test_wrong_parameters_of_a_job_are_told_before_there_is_one(
+    working: Running, prefer: str
+) -> None:
+    before = working.client.get("/v1/jobs").json()["jobs"]
+
+    answer = working.client.post(
+        "/v1/actions/trial.train", json={"epoch": 1}, headers={"Prefer": prefer}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "params.invalid"
+    assert answer.json()["details"]["nearest"] == ["epochs"]
+    assert working.client.get("/v1/jobs").json()["jobs"] == before
+
+
+def test_a_declared_failure_of_a_job_answers_with_its_own_status(working: Running) -> None:
+    answer = working.client.post("/v1/actions/trial.diverge")
+
+    body = answer.json()
+    job = working.client.get(f"/v1/jobs/{body['details']['job']}").json()
+    assert answer.status_code == 422
+    assert body == {
+        "ok": False,
+        "code": "train.failed",
+        "message": "loss is not finite at epoch 1, batch 2",
+        "details": {"epoch": 1, "batch": 2, "job": job["id"]},
+        "status": 422,
+    }
+    assert job["state"] == "failed"
+    assert job["error"] == {
+        "code": "train.failed",
+        "message": "loss is not finite at epoch 1, batch 2",
+        "details": {"epoch": 1, "batch": 2},
+    }
+
+
+def test_an_undeclared_failure_of_a_job_tells_an_id_and_not_its_text(working: Running) -> None:
+    answer = working.client.post("/v1/actions/trial.crash", json={"text": "password"})
+
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal"
+    assert "password" not in answer.text
+
+
+def test_a_body_over_the_limit_is_refused_without_being_read(client: httpx.Client) -> None:
+    limit = 32 << 20
+    sent = 0
+
+    def endless() -> object:
+        nonlocal sent
+        while sent < limit + (8 << 20):
+            sent += 1 << 20
+            yield b" " * (1 << 20)
+
+    told = client.post("/v1/actions/trial.echo", content=b" " * (limit + 1))
+    untold = client.post("/v1/actions/trial.echo", content=endless())  # type: ignore[arg-type]
+
+    assert told.status_code == untold.status_code == 413
+    assert told.json()["message"] == (
+        "the body got 33554433 bytes, expected at most 33554432 bytes"
+    )
+    assert untold.json() == {
+        "ok": False,
+        "code": "request.too_large",
+        "message": "the body got more than that, expected at most 33554432 bytes",
+        "details": {"got": None, "limit": limit},
+        "status": 413,
+    }
+
+
+def test_a_file_action_says_where_its_file_goes(client: httpx.Client) -> None:
+    names = [each["name"] for each in client.get("/v1/actions").json()["actions"]]
+    if "table.upload" not in names:
+        pytest.skip("table.upload is not there")
+
+    answer = client.post("/v1/actions/table.upload", content=json.dumps({}))
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == (
+        "action 'table.upload' got no file, expected one; PUT it to /v1/tables/NAME"
+    )
