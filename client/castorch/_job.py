@@ -1,0 +1,165 @@
+"""Jobs: actions that run in another process, watched from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from json import loads
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from castorch._errors import (
+    ActionFailed,
+    ConnectionFailed,
+    JobCancelled,
+    JobFailed,
+    TimedOut,
+    from_body,
+)
+from castorch._request import Request
+from castorch._results import Result, read_result
+from castorch._spelling import snake_keys
+
+if TYPE_CHECKING:
+    from castorch._transport import Transport
+
+FINAL_STATES = frozenset({"done", "failed", "cancelled"})
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 1.0
+RECONNECTIONS = 5
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something a job reported.
+
+    Attributes:
+        kind: ``epoch``, ``batch``, ``note``, ``progress`` or ``state``.
+        data: what it says, in snake_case.
+        id: its number in the stream, as text.
+    """
+
+    kind: str
+    data: Mapping[str, Any]
+    id: str = ""
+
+
+class Job:
+    """A handle on a job; its state is as it was last seen, :meth:`refresh` asks again."""
+
+    def __init__(self, transport: Transport, body: Mapping[str, Any]) -> None:
+        self._transport = transport
+        self._body = body
+        self.id = str(body["id"])
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r}, {self.action}, {self.state})"
+
+    @property
+    def action(self) -> str:
+        """Name of the action that runs."""
+        return str(self._body.get("action", ""))
+
+    @property
+    def state(self) -> str:
+        """``queued``, ``running``, ``done``, ``failed`` or ``cancelled``, as last seen."""
+        return str(self._body.get("state", ""))
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended, as last seen."""
+        return self.state in FINAL_STATES
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Everything the server told when the job was last seen."""
+        return self._body
+
+    def refresh(self) -> Job:
+        """Ask the server for the job's present state, and return the job itself.
+
+        Raises:
+            JobNotFound: the server keeps no such job.
+        """
+        self._body = self._transport.send(Request("GET", self._path())).json()
+        return self
+
+    def wait(self, timeout_s: float | None = None) -> Result:
+        """Wait for the job's end and return its result.
+
+        Args:
+            timeout_s: seconds to wait at most; None waits as long as it takes.
+
+        Raises:
+            TimedOut: the job still runs; it goes on running.
+            ActionFailed: the job failed; the class is that of its error.
+            JobCancelled: the job was cancelled.
+        """
+        clock, pause_s = self._transport.clock, FIRST_PAUSE_S
+        start = clock.now()
+        while not self.refresh().is_final:
+            if timeout_s is not None and clock.now() - start >= timeout_s:
+                raise TimedOut(
+                    f"job {self.id!r} is still {self.state} after {timeout_s:g} s",
+                    job=self.id,
+                    state=self.state,
+                )
+            clock.pause(pause_s)
+            pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
+        return self.result()
+
+    def result(self) -> Result:
+        """Return the result of a job that has ended.
+
+        Raises:
+            ActionFailed: the job failed; the class is that of its error.
+            JobCancelled: the job was cancelled.
+            JobFailed: the job has not ended, or ended without an error of its own.
+        """
+        if self.state == "done":
+            return read_result({"job": self.id, **(self._body.get("result") or {})})
+        error = self._body.get("error")
+        if error:
+            raise from_body(error)
+        if self.state == "cancelled":
+            raise JobCancelled(f"job {self.id!r} was cancelled", job=self.id)
+        raise JobFailed(
+            f"job {self.id!r} is {self.state}, expected it done", job=self.id, state=self.state
+        )
+
+    def follow(self) -> Iterator[JobEvent]:
+        """Yield what the job reports, from its beginning to its end, as it happens.
+
+        A connection that breaks is opened again behind the last event seen.
+
+        Raises:
+            ConnectionFailed: the server stayed away.
+        """
+        seen, failures = "", 0
+        while True:
+            try:
+                for event in self._transport.events(self._path() + "/events", after=seen):
+                    seen, failures = event.id or seen, 0
+                    yield JobEvent(event.name, snake_keys(loads(event.data)), event.id)
+            except ActionFailed:
+                raise
+            except ConnectionFailed:
+                failures += 1
+                if failures > RECONNECTIONS:
+                    raise
+            if failures == 0 and self.refresh().is_final:
+                return
+            self._transport.clock.pause(LONGEST_PAUSE_S)
+
+    def cancel(self) -> Job:
+        """Ask the job to stop, and return it; a running one stops at its next batch."""
+        self._body = self._transport.send(Request("DELETE", self._path())).json()
+        return self
+
+    def metrics(self, kind: str = "epoch") -> list[dict[str, Any]]:
+        """Return the numbers of each epoch (or ``batch``) so far, in snake_case."""
+        request = Request("GET", self._path() + "/metrics", query={"kind": kind})
+        return [snake_keys(each) for each in self._transport.send(request).json()["metrics"]]
+
+    def _path(self) -> str:
+        return "/v1/jobs/" + quote(self.id, safe="")

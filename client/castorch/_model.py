@@ -1,0 +1,200 @@
+"""A model on the server: its layers, its training, its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from castorch._history import History, Scored
+from castorch._job import Job
+from castorch._layer import Layer
+from castorch._options import ScoreOptions, TrainOptions
+from castorch._progress import Progress, show_progress
+from castorch._results import Result, ResultTable
+from castorch._table import Table
+
+if TYPE_CHECKING:
+    from castorch._session import Session
+
+
+class Model:
+    """A handle on a model table; it holds the name, the layers are on the server."""
+
+    def __init__(self, session: Session, name: str, caslib: str | None = None) -> None:
+        self._session = session
+        self.name = name
+        self.caslib = caslib
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r})"
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the model as a parameter of an action."""
+        return self._address(self.name)
+
+    def add(
+        self,
+        name: str,
+        layer: Layer | Mapping[str, Any],
+        *sources: str,
+        replace: bool = False,
+    ) -> Model:
+        """Add a layer, and return the model.
+
+        ``model.add("conv1", layers.Convo(n_filters=20, width=5), "data")``
+
+        Args:
+            name: of the layer.
+            layer: a layer of :mod:`castorch.layers`, or a dictionary with ``type`` and options.
+            sources: names of the layers it takes its input from, in order.
+            replace: replace the layer of that name.
+
+        Raises:
+            GraphError: the name is taken, or a source does not exist.
+            ShapeError: the layer does not fit its sources.
+            LayerError, InvalidParameters: an option is out of range or unknown.
+        """
+        self._session.run(
+            "deepLearn.addLayer",
+            model_table=self,
+            name=name,
+            layer=layer,
+            src_layers=list(sources) or None,
+            replace=replace or None,
+        )
+        return self
+
+    def remove(self, name: str) -> Model:
+        """Remove a layer, and return the model.
+
+        Raises:
+            GraphError: there is no such layer, or others use it as a source.
+        """
+        self._session.run("deepLearn.removeLayer", model_table=self, name=name)
+        return self
+
+    def info(self) -> dict[str, Any]:
+        """Return what is known of the model as a whole: kind and number of its layers, ..."""
+        return self._session.run("deepLearn.modelInfo", model_table=self).facts("ModelInfo")
+
+    def summary(self) -> ResultTable:
+        """Return one row per layer: name, type, output shape, parameters, cost."""
+        return next(iter(self._session.run("castorch.summary", model=self).tables.values()))
+
+    def train(
+        self,
+        table: Table | str,
+        *,
+        target: str | Sequence[str],
+        progress: bool | Progress = True,
+        **options: Unpack[TrainOptions],
+    ) -> History:
+        """Train the model on a table, wait for it, and return the history.
+
+        Interrupting (Ctrl-C) cancels the training.
+
+        Args:
+            table: the training data; ``table.only("...")`` takes a part of it.
+            target: the column, or columns, to predict.
+            progress: shows a bar (or lines, where there is no terminal); or something of your own.
+            options: see :class:`castorch._options.TrainOptions`.
+
+        Raises:
+            TrainingError: training cannot start or cannot go on.
+            DataError: rows cannot be turned into tensors.
+            JobCancelled: somebody cancelled the training.
+        """
+        job = self.train_async(table, target=target, **options)
+        result = watch(job, _reporter(progress, f"training {self.name}"))
+        weights = options.get("weights") or self._default_weights
+        return History(result, self._session.table(weights, self.caslib))
+
+    def train_async(
+        self,
+        table: Table | str,
+        *,
+        target: str | Sequence[str],
+        **options: Unpack[TrainOptions],
+    ) -> Job:
+        """Start training and return at once; takes what :meth:`train` takes.
+
+        Raises:
+            InvalidParameters: a parameter is unknown, missing or out of range.
+        """
+        params: dict[str, Any] = {**options}
+        params["model_weights"] = self._output(params.pop("weights", None) or self._default_weights)
+        params["best_weights"] = self._output(params.get("best_weights"))
+        params["valid_table"] = params.pop("valid", None)
+        return self._session.submit(
+            "deepLearn.dlTrain", table=table, model_table=self, target=target, **params
+        )
+
+    def score(
+        self,
+        table: Table | str,
+        *,
+        progress: bool | Progress = False,
+        **options: Unpack[ScoreOptions],
+    ) -> Scored:
+        """Score a table, wait for it, and return what was found.
+
+        Args:
+            table: the data; ``table.only("...")`` takes a part of it.
+            progress: as for :meth:`train`.
+            options: see :class:`castorch._options.ScoreOptions`.
+
+        Raises:
+            WeightsError: the weights do not belong to the model.
+            DataError: rows cannot be turned into tensors.
+        """
+        params: dict[str, Any] = {**options}
+        out = params.pop("out", None)
+        params["cas_out"] = self._output(out)
+        params["layer_out"] = self._output(params.get("layer_out"))
+        params["init_weights"] = params.pop("weights", None) or self._address(self._default_weights)
+        job = self._session.submit("deepLearn.dlScore", table=table, model_table=self, **params)
+        result = watch(job, _reporter(progress, f"scoring {self.name}"))
+        return Scored(result, None if out is None else self._session.table(out, self.caslib))
+
+    def drop(self) -> None:
+        """Remove the model; weight tables stay.
+
+        Raises:
+            TableNotFound: the session sees no such model.
+        """
+        self._session.table(self.name, self.caslib).drop()
+
+    @property
+    def _default_weights(self) -> str:
+        return f"{self.name}_weights"
+
+    def _address(self, name: str) -> dict[str, Any]:
+        return {"name": name} | ({} if self.caslib is None else {"caslib": self.caslib})
+
+    def _output(self, name: str | None) -> dict[str, Any] | None:
+        return None if name is None else self._address(name) | {"replace": True}
+
+
+def _reporter(progress: bool | Progress, title: str) -> Progress | None:  # noqa: FBT001 - passed on
+    if progress is True:
+        return show_progress(title)
+    return progress or None
+
+
+def watch(job: Job, reporter: Progress | None) -> Result:
+    """Wait for a job, showing what it reports; an interrupt cancels it.
+
+    Raises:
+        ActionFailed: the job failed; the class is that of its error.
+        JobCancelled: somebody cancelled it.
+    """
+    try:
+        if reporter is None:
+            return job.wait()
+        with reporter:
+            for event in job.follow():
+                reporter.report(event)
+        return job.wait()
+    except KeyboardInterrupt:
+        job.cancel()
+        raise
