@@ -30,7 +30,7 @@ def fold(name: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return the known names most like one that is not known, at most three."""
     by_fold = {fold(each): each for each in known}
-    return [by_fold[each] for each in get_close_matches(fold(name), by_fold, n=NEAREST, cutoff=0.5)]
+    return [by_fold[each] for each in get_close_matches(fold(name), by_fold, n=NEAREST, cutoff=0.6)]
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,9 @@ class SessionStore(Protocol):
         """
 
     def list(self, user: str) -> Sessions: ...
+    def activate(self, session_id: str, user: str, caslib: str) -> Session:
+        """Make a caslib the active one; that it exists is for the caller to see to."""
+
     def end(self, session_id: str, user: str) -> None:
         """End a session and drop its tables."""
 

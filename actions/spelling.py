@@ -21,7 +21,7 @@ from actions.errors import InvalidParameters
 from actions.fields import Shape, WireField, camel, fold, nearest, tags, take_apart, wire_fields
 from actions.results import Json
 from actions.wire_schema import json_schema
-from engine.errors import NotSupportedError
+from engine.errors import LayerError, NotSupportedError
 from engine.layers.base import LAYERS, Layer
 
 __all__ = ["Unknown", "from_wire", "json_schema", "layer_types", "to_wire"]
@@ -139,6 +139,11 @@ def _model(reader: _Reader, model: type[M], raw: object, path: str) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         raise _translate(error, path, seen) from None
+    except (LayerError, NotSupportedError) as error:
+        if not path:
+            raise
+        message = f"parameter {path!r}: {error.message}"
+        raise type(error)(message, **{"parameter": path, **error.details}) from None
 
 
 def _read_key(
