@@ -67,7 +67,7 @@ class Scored:
     def __init__(self, result: Result, table: Table | None = None) -> None:
         self.result = result
         self.info: dict[str, float] = {
-            name: _number(value) for name, value in result.facts("ScoreInfo").items()
+            name: float(value) for name, value in result.facts("ScoreInfo").items()
         }
         self.table = table
 
@@ -81,7 +81,3 @@ class Scored:
 
     def __str__(self) -> str:
         return str(self.result["ScoreInfo"])
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)

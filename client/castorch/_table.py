@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from castorch._session import Session
 
+BUFFER_BYTES = 1 << 20
 ARROW = "application/vnd.apache.arrow.stream"
 FORMATS = {".csv": "text/csv", ".arrow": ARROW, ".arrows": ARROW, ".parquet": ARROW}
 
@@ -128,11 +130,10 @@ class Table:
         Raises:
             MissingExtra: pyarrow is not installed.
         """
-        ipc = need("pyarrow.ipc", "a table as Arrow", extra="arrow")
-        arrow = need("pyarrow", "a table as Arrow", extra="arrow")
+        need("pyarrow", "a table as Arrow", extra="arrow")
         with (
             self._pieces(ARROW, self._query(columns, where, order_by)) as pieces,
-            ipc.open_stream(arrow.PythonFile(Inbox(pieces), "r")) as reader,
+            _arrow_reader(pieces) as reader,
         ):
             table: pa.Table = reader.read_all()
         return table
@@ -235,31 +236,36 @@ class Table:
             yield pieces
 
 
-class Inbox:
+class Inbox(RawIOBase):
     """Pieces of bytes as a file to be read."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
         self._pieces = pieces
         self._left = b""
-        self.closed = False
 
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, fewer than asked for only at the end."""
-        parts, length = [self._left], len(self._left)
-        while size < 0 or length < size:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
             piece = next(self._pieces, None)
             if piece is None:
-                break
-            parts.append(piece)
-            length += len(piece)
-        data = b"".join(parts)
-        cut = len(data) if size < 0 else size
-        self._left = data[cut:]
-        return data[:cut]
+                return 0
+            self._left = piece
+        taken = self._left[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._left = self._left[len(taken) :]
+        return len(taken)
 
-    def close(self) -> None:
-        """Note that nothing more will be read."""
-        self.closed = True
+
+@contextmanager
+def _arrow_reader(pieces: Iterator[bytes]) -> Iterator[Any]:
+    """Give the batches of an Arrow stream while the block lasts."""
+    ipc = need("pyarrow.ipc", "a table as Arrow", extra="arrow")
+    file = BufferedReader(Inbox(pieces), BUFFER_BYTES)
+    with file, ipc.open_stream(file) as reader:
+        yield reader
 
 
 def _write(pieces: Iterator[bytes], path: Path) -> None:
@@ -268,11 +274,9 @@ def _write(pieces: Iterator[bytes], path: Path) -> None:
 
 
 def _write_parquet(pieces: Iterator[bytes], path: Path) -> None:
-    arrow = need("pyarrow", "saving as Parquet", extra="arrow")
-    ipc = need("pyarrow.ipc", "saving as Parquet", extra="arrow")
     parquet = need("pyarrow.parquet", "saving as Parquet", extra="arrow")
     with (
-        ipc.open_stream(arrow.PythonFile(Inbox(pieces), "r")) as reader,
+        _arrow_reader(pieces) as reader,
         parquet.ParquetWriter(str(path), reader.schema) as writer,
     ):
         for batch in reader:

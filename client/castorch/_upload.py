@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from io import RawIOBase
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_STORED, ZipFile
@@ -122,19 +123,20 @@ def _file_pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-class Outbox:
+class Outbox(RawIOBase):
     """A file to be written that hands its bytes on: what was written since the last ``take``."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
 
     def write(self, data: Any) -> int:
         piece = bytes(data)
         self._pieces.append(piece)
         return len(piece)
-
-    def flush(self) -> None:
-        """Do nothing: the bytes are handed on by ``take``."""
 
     def take(self) -> bytes:
         """Return the bytes written since the last call."""
@@ -154,7 +156,7 @@ def zip_folder(folder: Path) -> Iterator[bytes]:
     if not files:
         raise InvalidInput(f"the folder {str(folder)!r} holds no files", path=str(folder))
     outbox = Outbox()
-    with ZipFile(outbox, "w", ZIP_STORED) as archive:  # type: ignore[call-overload]
+    with ZipFile(outbox, "w", ZIP_STORED) as archive:
         for path in files:
             with archive.open(path.relative_to(folder).as_posix(), "w") as entry:
                 for piece in _file_pieces(path):
@@ -238,10 +240,14 @@ def _json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     for row in rows:
         try:
             present = {str(name): _none_if_nan(value) for name, value in row.items()}
-            yield json.dumps(present, allow_nan=False, default=_python).encode() + b"\n"
+            yield json.dumps(present, default=_python).encode() + b"\n"
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"a row cannot be written as JSON: {error}") from error
 
 
 def _none_if_nan(value: Any) -> Any:
-    return None if isinstance(value, float) and isnan(value) else value
+    if not isinstance(value, float) or isfinite(value):
+        return value
+    if isnan(value):
+        return None
+    raise ValueError(f"{value} is not a number of JSON")

@@ -217,10 +217,10 @@ def test_a_download_that_breaks_is_told() -> None:
     server = FakeServer({"GET /x": lambda _: httpx.Response(200, content=pieces())})
 
     with (
-        server.transport().download(GET) as pieces,
+        server.transport().download(GET) as received,
         pytest.raises(ConnectionFailed, match=rf"^no connection to the server at {URL}: cable$"),
     ):
-        list(pieces)
+        list(received)
 
 
 def test_events_are_read_behind_the_last_one_seen() -> None:
