@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from actions.errors import CaslibNotFound, Conflict, NotPermitted
-from actions.ports import Caslib, Session
+from actions.ports import Caslib, Scope, Session
 from engine.graph.spec import fold
 from server.store.connect import Database
 from server.store.names import check_name, did_you_mean
@@ -153,7 +153,7 @@ class SqlCaslibStore:
         if row.is_builtin:
             path = self._data_root / path
             path.mkdir(parents=True, exist_ok=True)
-        scope = "global" if row.session_id is None else "session"
+        scope: Scope = "global" if row.session_id is None else "session"
         return Caslib(row.name, path, scope, row.description)
 
 

@@ -4,11 +4,13 @@ SQLite runs in WAL mode: readers see a snapshot and wait for nobody. Writers tak
 start of their transaction (``BEGIN IMMEDIATE``), so that none fails half-way; threads of one
 process queue at a lock of ours, and processes wait for each other, both up to the time-out.
 
-Durability on SQLite: a commit survives the death of any process, always. A commit also survives a
-power cut (``synchronous=FULL``) except in *relaxed* transactions (``NORMAL``), which are used for
-staged content and progress events: publication is not relaxed, and its flush covers all before it.
+Durability: a commit survives the death of any process, always. It also survives a power cut, except
+in *relaxed* transactions, which are used for staged content and progress events (``synchronous``
+NORMAL in place of FULL on SQLite, ``synchronous_commit`` off on PostgreSQL): publication is not
+relaxed, and its flush of the log covers all before it.
 
-Source: SQLite documentation, "Write-Ahead Logging" and ``PRAGMA synchronous``.
+Source: SQLite documentation, "Write-Ahead Logging" and ``PRAGMA synchronous``; PostgreSQL
+documentation, "Asynchronous Commit".
 """
 
 import sqlite3
@@ -19,6 +21,7 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
+from psycopg.pq import Format
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
 from sqlalchemy import text as sql
 from sqlalchemy.dialects import postgresql, sqlite
@@ -85,6 +88,8 @@ class Database:
         """
         if not self.is_sqlite:
             with translated(), self._engine.begin() as connection:
+                if relaxed:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
                 yield connection
             return
         if not self._writer.acquire(timeout=self._timeout_s):
@@ -164,7 +169,7 @@ def _address(url: str) -> URL:
 
 
 def _open_postgres(address: URL, busy_timeout_s: float) -> Engine:
-    return create_engine(
+    engine = create_engine(
         address,
         pool_pre_ping=True,
         pool_size=POOL_SIZE,
@@ -174,6 +179,15 @@ def _open_postgres(address: URL, busy_timeout_s: float) -> Engine:
             "options": f"-c lock_timeout={round(busy_timeout_s * 1000)} -c timezone=UTC",
         },
     )
+    event.listen(engine, "before_cursor_execute", _choose_format)
+    return engine
+
+
+def _choose_format(*call: Any) -> None:
+    """Let PostgreSQL send bytes as they are, and not as hexadecimal text, where it is asked to."""
+    _connection, cursor, _statement, _parameters, context, _many = call
+    if context is not None and context.execution_options.get("in_bytes", False):
+        cursor.format = Format.BINARY
 
 
 def _open_sqlite(address: URL, busy_timeout_s: float) -> Engine:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
+from actions.deeplearn.layout import MODEL_SCHEMA, model_rows
 from actions.errors import Conflict
 from actions.ports import Name, Output, StoredModel, TableInfo
 from engine.errors import EngineError, GraphError
@@ -15,9 +16,6 @@ from server.store.catalogue import Catalogue
 from server.store.connect import Database
 from server.store.schema import canonical, contents, model_edges, model_layers, tables
 from server.store.staging import Recipe, add_content
-
-VIEW_COLUMNS = 5
-"""Of the model table: two keys, a number, a text, and the width of the text."""
 
 LayerRow = tuple[str, str, str]
 """Name, type, options."""
@@ -43,7 +41,7 @@ class SqlModelStore:
         """
         recipe = Recipe(
             kind="model",
-            columns=VIEW_COLUMNS,
+            columns=len(MODEL_SCHEMA.names),
             attributes={},
             header={"name": graph.name, "family": graph.family},
             job_id=self._job_id,
@@ -88,17 +86,8 @@ class SqlModelStore:
 
 
 def view_rows(graph: Graph) -> int:
-    """Return the rows of the model table: one for the model, and per layer its type and options."""
-    return 1 + sum(
-        1 + len(node.sources) + sum(_values(value) for value in _options(node.layer).values())
-        for node in graph.nodes
-    )
-
-
-def _values(value: object) -> int:
-    if value is None:
-        return 0
-    return len(value) if isinstance(value, list | dict) else 1
+    """Return the rows of the model table as CAS shows it."""
+    return sum(1 for _ in model_rows(graph))
 
 
 def _options(layer: Layer) -> dict[str, object]:
@@ -196,7 +185,9 @@ def _add(connection: Connection, content_id: str, layers: Layers, edges: Edges) 
 
 
 def _graph(connection: Connection, info: TableInfo) -> Graph:
-    header = connection.execute(select(contents.c.header).where(contents.c.id == info.id)).scalar()
+    header = connection.execute(
+        select(contents.c.header).where(contents.c.id == info.id)
+    ).scalar_one()
     layer_query = select(model_layers).where(model_layers.c.content_id == info.id)
     layers = connection.execute(layer_query.order_by(model_layers.c.layer_id)).all()
     edge_query = select(model_edges).where(model_edges.c.content_id == info.id)

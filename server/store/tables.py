@@ -58,7 +58,7 @@ class SqlStagedData(SqlStaged):
         self._held_bytes += piece.nbytes
 
     def _flush(self) -> None:
-        whole = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
+        whole = pa.Table.from_batches(self._held).combine_chunks().to_batches()[0]
         body = encode(whole)
         with self._database.write(relaxed=True) as connection:
             first_row = self.record(connection, rows=whole.num_rows, size_bytes=body.size)
@@ -213,6 +213,7 @@ class SqlTableStore:
             .where(data_chunks.c.first_row + data_chunks.c.rows > position)
             .order_by(data_chunks.c.first_row.desc())
             .limit(1)
+            .execution_options(in_bytes=True)
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()

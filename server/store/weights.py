@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from sqlalchemy import insert, select
 
+from actions.deeplearn.layout import WEIGHTS_SCHEMA
 from actions.ports import Name, TableInfo, WeightsHeader
 from actions.results import Json
 from engine.errors import WeightsError
@@ -16,9 +18,6 @@ from server.store.connect import Database
 from server.store.schema import contents, weight_chunks
 from server.store.staging import Recipe, SqlStaged, discarding, open_content
 from server.store.tables import gone
-
-VIEW_COLUMNS = 3
-"""Of the weight table: layer id, weight id, weight."""
 
 _FLOAT = np.dtype("<f4")
 
@@ -92,7 +91,7 @@ class SqlStagedWeights(SqlStaged):
                 "rows": values.size,
                 "segment": self._segment,
                 "start": self._start,
-                "body": memoryview(plain).cast("B") if whole else plain.tobytes(),
+                "body": plain.data.cast("B") if whole else plain.tobytes(),
             }
         )
         self._held_rows += values.size
@@ -133,7 +132,7 @@ class SqlWeightStore:
         _check_places(specs)
         recipe = Recipe(
             kind="weights",
-            columns=VIEW_COLUMNS,
+            columns=len(WEIGHTS_SCHEMA.names),
             attributes=_facts(header),
             header={"specs": [_to_json(spec) for spec in specs]},
             job_id=self._job_id,
@@ -197,6 +196,7 @@ class SqlWeightStore:
             .where(stored.first_row + stored.rows > position)
             .order_by(stored.first_row.desc())
             .limit(1)
+            .execution_options(in_bytes=True)
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()
@@ -233,6 +233,6 @@ def _to_json(spec: SegmentSpec) -> list[Json]:
     ]
 
 
-def _from_json(stored: list[object]) -> SegmentSpec:
+def _from_json(stored: list[Any]) -> SegmentSpec:
     layer_id, part, name, shape, first_row, first_weight_id = stored
     return SegmentSpec(layer_id, part, name, tuple(shape), first_row, first_weight_id)

@@ -249,4 +249,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("session_id IS NOT NULL"),
         postgresql_where=sa.text("session_id IS NOT NULL"),
     )
-    # ### end Alembic commands ###
+
+    if op.get_context().dialect.name == "postgresql":  # the chunks are packed already
+        for chunks in ("data_chunks", "weight_chunks"):
+            op.execute(f"ALTER TABLE {chunks} ALTER COLUMN body SET STORAGE EXTERNAL")
