@@ -83,7 +83,7 @@ class TensorSpec:
 class BuildOptions(BaseModel):
     """Choices of a training run that change the network itself, kept with the weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     force_equal_padding: bool = False
     """Raise the smaller side of an uneven automatic padding to the larger one, on every device."""

@@ -1,0 +1,100 @@
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from torch import nn
+
+import engine.layers
+from engine.layers.base import (
+    LAYERS,
+    Aliases,
+    BuildOptions,
+    Layer,
+    Negated,
+    Synonyms,
+    TaskLayer,
+    TensorSpec,
+    layer_type,
+)
+from engine.losses import Target
+
+NOT_FAMILIES = {"__init__", "base", "activations", "initializers", "weighted", "windows"}
+
+
+class Bare(Layer):
+    type: Literal["bare"] = "bare"
+
+
+def test_every_family_file_is_imported_by_the_package() -> None:
+    files = {file.stem for file in Path(engine.layers.__path__[0]).glob("*.py")} - NOT_FAMILIES
+    registered = {layer.__module__.rpartition(".")[2] for layer in LAYERS.values()}
+
+    assert files == registered == set(engine.layers.__all__) - {"LAYERS"}
+    for name in files:
+        assert getattr(engine.layers, name) is import_module(f"engine.layers.{name}")
+
+
+def test_the_layer_types_are_these() -> None:
+    assert {name: layer.code for name, layer in LAYERS.items()} == {
+        "input": 1,
+        "convo": 2,
+        "pool": 3,
+        "fc": 4,
+        "output": 5,
+        "batchnorm": 8,
+        "residual": 9,
+        "concat": 10,
+    }
+
+
+def test_every_option_of_every_layer_is_described() -> None:
+    hidden = {"type", "fcmp_act", "fcmp_err", "n_softmax_samples"}
+    hidden |= {"random_flip", "random_crop", "random_mutation"}  # known, refused
+    for layer in LAYERS.values():
+        silent = {name for name, field in layer.model_fields.items() if not field.description}
+        assert silent <= hidden
+
+
+@pytest.mark.parametrize(("name", "aliases"), [("convo", ()), ("other", ("pooling",))])
+def test_a_name_taken_twice_is_refused(name: str, aliases: tuple[str, ...]) -> None:
+    taken = name if name == "convo" else "pooling"
+    kind = type("Kind", (Bare,), {"aliases": aliases})
+    kind.model_fields["type"].default = name
+
+    with pytest.raises(ValueError, match=f"^layer type '{taken}' is registered twice$"):
+        layer_type(kind)
+
+
+def test_a_layer_owns_and_costs_nothing_unless_it_says_so() -> None:
+    layer = Bare()
+    module = nn.Identity()
+
+    layer.initialize(module, [(3,)], torch.Generator())
+
+    assert layer.tensors([(3,)], BuildOptions()) == ()
+    assert layer.multiply_adds([(3,)], BuildOptions()) == 0
+    assert layer.infer_open() is None
+
+
+def test_the_size_of_a_tensor_is_the_product_of_its_axes() -> None:
+    assert TensorSpec("weights", "weight", (2, 3, 4)).size == 24
+
+
+def test_spelling_metadata_holds_its_names() -> None:
+    assert Aliases("a", "b").names == ("a", "b")
+    assert Negated("noBias").names == ("noBias",)
+    assert dict(Synonyms({"RELU": "RECTIFIER"}).values) == {"RELU": "RECTIFIER"}
+
+
+def test_a_layer_type_must_bring_its_own_rules() -> None:
+    task = TaskLayer(type="task")
+    with pytest.raises(NotImplementedError):
+        task.infer([], BuildOptions())
+    with pytest.raises(NotImplementedError):
+        task.build([], BuildOptions())
+    with pytest.raises(NotImplementedError):
+        task.bind(Target("nominal", 2))
+    with pytest.raises(NotImplementedError):
+        task.task()

@@ -1,0 +1,76 @@
+import re
+
+import pytest
+import torch
+
+from engine.errors import NotSupportedError, ShapeError
+from engine.layers.merge import Concatenation, Residual
+from tests.engine.rows import DEFAULTS
+
+
+def test_sources_are_added_before_the_activation() -> None:
+    # F104: max(0, 1 - 3) and max(0, -2 + 5)
+    module = Residual(act="RECTIFIER").build([(2,), (2,)], DEFAULTS)
+
+    result = module(torch.tensor([[1.0, -2.0]]), torch.tensor([[-3.0, 5.0]]))
+
+    assert result.tolist() == [[0.0, 3.0]]
+
+
+def test_a_source_named_twice_counts_twice() -> None:
+    # D11
+    values = torch.tensor([[1.0, 2.0]])
+
+    assert Residual().build([(2,)] * 2, DEFAULTS)(values, values).tolist() == [[2.0, 4.0]]
+    assert Concatenation().build([(2,)] * 2, DEFAULTS)(values, values).tolist() == [
+        [1.0, 2.0, 1.0, 2.0]
+    ]
+
+
+def test_any_number_of_sources_is_added() -> None:
+    values = [torch.tensor([[float(number)]]) for number in (1, 2, 4, 8)]
+
+    assert Residual().build([(1,)] * 4, DEFAULTS)(*values).item() == 15.0
+
+
+def test_one_source_is_left_as_it_is() -> None:
+    source = torch.tensor([[-1.0]])
+
+    assert Residual(act="RECTIFIER").build([(1,)], DEFAULTS)(source).item() == 0.0
+    assert Residual().build([(1,)], DEFAULTS)(source).item() == -1.0
+    assert source.item() == -1.0
+
+
+def test_maps_are_joined_along_the_depth_in_the_order_of_the_sources() -> None:
+    layer = Concatenation()
+    first, second = torch.zeros(1, 1, 2, 2), torch.ones(1, 2, 2, 2)
+
+    result = layer.build([(1, 2, 2), (2, 2, 2)], DEFAULTS)(first, second)
+
+    assert layer.infer([(1, 2, 2), (2, 2, 2)], DEFAULTS) == (3, 2, 2)
+    assert result[0, :, 0, 0].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_joined_values_are_activated() -> None:
+    module = Concatenation(act="RECTIFIER").build([(1,), (1,)], DEFAULTS)
+
+    assert module(torch.tensor([[-1.0]]), torch.tensor([[2.0]])).tolist() == [[0.0, 2.0]]
+
+
+def test_unequal_shapes_cannot_be_added() -> None:
+    message = "got (3, 4, 4), (3, 2, 2), expected equal shapes"
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        Residual().infer([(3, 4, 4), (3, 2, 2)], DEFAULTS)
+
+
+@pytest.mark.parametrize("other", [(3, 4, 5), (3,)])
+def test_maps_of_other_sizes_cannot_be_joined(other: tuple[int, ...]) -> None:
+    message = f"got (3, 4, 4), {other}, expected shapes that differ in the first axis only"
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        Concatenation().infer([(3, 4, 4), other], DEFAULTS)
+
+
+@pytest.mark.parametrize("layer", [Residual, Concatenation])
+def test_a_user_function_is_refused(layer: type[Residual]) -> None:
+    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+        layer(fcmp_act="mine")

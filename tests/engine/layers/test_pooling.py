@@ -1,0 +1,272 @@
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import LayerError, NotSupportedError
+from engine.layers.base import BuildOptions
+from engine.layers.pooling import Pooling
+from engine.modules.pooling import Pooling2d
+from tests.engine.rows import DEFAULTS, EQUAL, image_row
+
+SEVEN = [2.0, 4.0, 6.0, 1.0, 5.0, 3.0, 2.0]
+
+
+def pool(kind: str, window: int, stride: int, pixels: list[float], **options: int) -> list[float]:
+    """Return what pooling makes of one row of pixels."""
+    layer = Pooling.model_validate(
+        {"pool": kind, "width": window, "height": 1, "stride_horizontal": stride, **options}
+    )
+    module = layer.build([(1, 1, len(pixels))], DEFAULTS)
+    return [float(value) for value in module(image_row(pixels)).flatten()]
+
+
+# the vectors Q1 to Q7: kind, window, stride, expected
+VECTORS = {
+    "Q1": ("MAX", 3, 1, [6, 6, 6, 5, 5, 3, 2]),
+    "Q2": ("MEAN", 3, 1, [4, 11 / 3, 4, 3, 10 / 3, 2.5, 2]),
+    "Q3": ("MIN", 3, 1, [2, 1, 1, 1, 2, 2, 2]),
+    "Q4": ("MEDIAN", 3, 1, [4, 4, 5, 3, 3, 2.5, 2]),
+    "Q5 maximum": ("MAX", 3, 2, [6, 6, 5, 2]),
+    "Q5 mean": ("MEAN", 3, 2, [4, 4, 10 / 3, 2]),
+    "Q6 maximum": ("MAX", 3, 3, [6, 5, 2]),
+    "Q6 mean": ("MEAN", 3, 3, [4, 3, 2]),
+    "Q7 maximum": ("MAX", 2, 2, [4, 6, 5, 2]),
+    "Q7 mean": ("MEAN", 2, 2, [3, 3.5, 4, 2]),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_worked_rows_of_the_pooling_rules_come_out(name: str) -> None:
+    kind, window, stride, expected = VECTORS[name]
+
+    assert pool(kind, window, stride, SEVEN) == pytest.approx(expected)
+
+
+def test_a_window_of_two_halves_an_image_of_four() -> None:
+    # Q8, F54; by hand: the largest of each quarter
+    image = torch.tensor([[[[1.0, 2, 5, 6], [3, 4, 8, 7], [9, 12, 16, 13], [10, 11, 14, 15]]]])
+    module = Pooling().build([(1, 4, 4)], DEFAULTS)
+
+    assert module(image).tolist() == [[[[4.0, 8.0], [12.0, 16.0]]]]
+
+
+def test_padding_of_one_axis_leaves_the_other_automatic() -> None:
+    # Q9: width floor((28 - 2 + 2) / 2) + 1 = 15, height 14
+    layer = Pooling(width=2, height=2, stride=2, padding_width=1)
+
+    assert layer.infer([(20, 28, 28)], DEFAULTS) == (20, 14, 15)
+
+
+def theano_images() -> np.ndarray:
+    """Return the images of the Theano tutorial, F69: numpy's legacy generator with seed 1."""
+    return np.random.RandomState(1).rand(3, 2, 5, 5)  # noqa: NPY002 - the documented generator
+
+
+def test_the_images_of_the_tutorial_are_regenerated() -> None:
+    # F72, F73
+    images = theano_images()
+
+    first = [4.17022005e-01, 7.20324493e-01, 1.14374817e-04, 3.02332573e-01, 1.46755891e-01]
+    np.testing.assert_allclose(images[0, 0, 0], first, rtol=1e-8)
+    last = [0.90340192, 0.1374747, 0.13927635, 0.80739129, 0.39767684]
+    np.testing.assert_allclose(images[1, 0, 4], last, atol=5e-9)
+    assert images.sum() == pytest.approx(72.15205094727087, abs=1e-9)
+
+
+def test_pooling_without_padding_ignores_the_border() -> None:
+    # F70
+    module = Pooling(padding=0).build([(2, 5, 5)], DEFAULTS)
+    result = module(torch.tensor(theano_images()))
+
+    expected = [[0.72032449, 0.39676747], [0.6852195, 0.87811744]]
+    np.testing.assert_allclose(result[0, 0].numpy(), expected, atol=5e-9)
+
+
+def test_automatic_pooling_keeps_the_border() -> None:
+    # F71
+    module = Pooling().build([(2, 5, 5)], DEFAULTS)
+    result = module(torch.tensor(theano_images()))
+
+    expected = [
+        [0.67883553, 0.58930554, 0.69975836],
+        [0.66379465, 0.94459476, 0.58655504],
+        [0.90340192, 0.80739129, 0.39767684],
+    ]
+    np.testing.assert_allclose(result[1, 0].numpy(), expected, atol=5e-9)
+
+
+REDUCE: dict[str, Callable[[np.ndarray], float]] = {
+    "MAX": np.max,
+    "MIN": np.min,
+    "MEAN": np.mean,
+    "MEDIAN": np.median,
+}
+
+
+def windows(size: int, window: int, stride: int, padding: int | None) -> list[slice]:
+    """Return the live part of every window, straight from rules P8, P10 and A6."""
+    if padding is None:
+        count, padding = -(-size // stride), 0
+    else:
+        count = (size - window + 2 * padding) // stride + 1
+    starts = [i * stride - padding for i in range(count)]
+    return [slice(max(start, 0), min(start + window, size)) for start in starts]
+
+
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    window=st.integers(1, 5),
+    stride=st.integers(1, 4),
+    padding=st.one_of(st.none(), st.integers(0, 4)),
+    kind=st.sampled_from(sorted(REDUCE)),
+)
+def test_every_window_is_reduced_over_its_live_cells(
+    size: tuple[int, int], window: int, stride: int, padding: int | None, kind: str
+) -> None:
+    fits = padding is None or (padding < window and min(size) + 2 * padding >= window)
+    if not fits:
+        return
+    options = {"width": window, "stride": stride, "padding": padding, "pool": kind}
+    layer = Pooling.model_validate(options)
+    image = np.random.default_rng(sum(size)).normal(size=(2, *size)) - 3.0
+    rows, columns = (windows(axis, window, stride, padding) for axis in size)
+    expected = [[[REDUCE[kind](m[r, c]) for c in columns] for r in rows] for m in image]
+
+    result = layer.build([(2, *size)], DEFAULTS)(torch.tensor(image)[None])[0]
+
+    assert result.shape == layer.infer([(2, *size)], DEFAULTS)
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-6)
+
+
+def test_padded_cells_are_dead_not_zero() -> None:
+    # A6: windows of 3 over [dead -4 -2 -6 dead]: {-4 -2}, {-4 -2 -6}, {-2 -6}
+    pixels = [-4.0, -2.0, -6.0]
+
+    assert pool("MAX", 3, 1, pixels, padding_width=1) == [-2, -2, -2]
+    assert pool("MEAN", 3, 1, pixels, padding_width=1) == [-3, -4, -4]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("MAX", 9.0), ("MIN", -1.0), ("MEAN", 3.0), ("MEDIAN", 2.0)]
+)
+def test_a_window_of_nothing_covers_the_whole_map(kind: str, expected: float) -> None:
+    # P13: the map -1 2 3 / 1 9 2 / 9 0 2, sum 27, sorted -1 0 1 2 2 2 3 9 9
+    layer = Pooling.model_validate({"width": 0, "height": 0, "pool": kind, "stride": 1})
+    image = torch.tensor([[[[-1.0, 2, 3], [1, 9, 2], [9, 0, 2]]]])
+
+    assert layer.infer([(1, 3, 3)], DEFAULTS) == (1, 1, 1)
+    assert layer.build([(1, 3, 3)], DEFAULTS)(image).tolist() == [[[[expected]]]]
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "expected"),
+    [
+        ({}, (12, 32, 32), (12, 16, 16)),  # F6
+        ({}, (64, 224, 224), (64, 112, 112)),  # F30
+        ({"width": 3, "stride": 2, "padding": 0}, (1, 7, 7), (1, 3, 3)),  # F28
+        ({"width": 3}, (1, 7, 7), (1, 3, 3)),  # the stride is the window
+        ({"height": 4}, (1, 8, 8), (1, 2, 2)),
+        ({"stride_vertical": 1}, (1, 8, 8), (1, 8, 4)),
+        ({"stride_horizontal": 1}, (1, 8, 8), (1, 4, 8)),
+    ],
+)
+def test_shapes_are_those_of_the_literature(
+    options: dict[str, int], shape: tuple[int, int, int], expected: tuple[int, int, int]
+) -> None:
+    assert Pooling.model_validate(options).infer([shape], DEFAULTS) == expected
+
+
+@given(size=st.integers(1, 30), window=st.integers(1, 6), stride=st.integers(1, 6))
+def test_pooling_keeps_the_depth_and_has_no_parameters(size: int, window: int, stride: int) -> None:
+    # F28: (W - F) / S + 1
+    if window > size:
+        return
+    layer = Pooling(width=window, stride=stride, padding=0)
+    side = (size - window) // stride + 1
+
+    assert layer.infer([(5, size, size)], DEFAULTS) == (5, side, side)
+    assert layer.tensors([(5, size, size)], DEFAULTS) == ()
+
+
+def test_a_pool_of_two_discards_three_quarters() -> None:
+    # F29
+    image = torch.zeros(1, 3, 8, 8)
+
+    assert 1 - Pooling().build([(3, 8, 8)], DEFAULTS)(image).numel() / image.numel() == 0.75
+
+
+def test_five_pools_shrink_224_to_7() -> None:
+    # F33
+    shape = (1, 224, 224)
+    for _ in range(5):
+        found = Pooling().infer([shape], DEFAULTS)
+        assert found is not None
+        shape = (found[0], found[1], found[2])
+
+    assert shape == (1, 7, 7)
+
+
+def test_the_gradient_goes_to_the_largest_cell_only() -> None:
+    # F31
+    image = image_row(SEVEN).requires_grad_()
+    module = Pooling(width=7, height=1).build([(1, 1, 7)], DEFAULTS)
+
+    module(image).sum().backward()
+
+    assert image.grad is not None
+    assert image.grad.flatten().tolist() == [0, 0, 1, 0, 0, 0, 0]
+
+
+def test_equal_padding_leaves_pooling_alone() -> None:
+    # P10, P12: pooling creates no cells that could be evened out
+    layer = Pooling(width=3, stride=1)
+
+    assert layer.infer([(1, 4, 4)], EQUAL) == (1, 4, 4)
+
+
+def test_windows_that_torch_cuts_alike_are_left_to_torch() -> None:
+    halves = Pooling(width=2).build([(1, 7, 7)], DEFAULTS)
+    overlapping = Pooling(width=3, stride=1).build([(1, 7, 7)], DEFAULTS)
+
+    assert isinstance(halves, Pooling2d)
+    assert isinstance(overlapping, Pooling2d)
+    assert (halves.outer, overlapping.outer) == (None, [0, 2, 0, 2])
+
+
+def test_outputs_are_dropped_with_the_layers_rate() -> None:
+    options = BuildOptions(dropout_type="INVERTED")
+    module = Pooling(width=1, dropout=0.5).build([(1, 32, 32)], options)
+
+    assert sorted(module(torch.ones(1, 1, 32, 32)).unique().tolist()) == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("kind", ["FIXED", "RANDOM"])
+def test_kinds_that_pick_a_position_are_refused(kind: str) -> None:
+    message = f"pooling {kind!r} is not supported yet; expected one of MAX, MIN, MEAN, MEDIAN"
+    with pytest.raises(NotSupportedError, match=f"^{message}$"):
+        Pooling.model_validate({"pool": kind})
+
+
+def test_half_a_whole_window_is_refused() -> None:
+    message = (
+        "options 'width' and 'height' got 0 and 2, expected both 0 for the whole map, or neither"
+    )
+    with pytest.raises(LayerError, match=f"^{message}$"):
+        Pooling(width=0, height=2)
+
+
+def test_a_whole_window_takes_no_padding() -> None:
+    message = "option 'padding' got 1, expected none with a window of the whole map"
+    with pytest.raises(LayerError, match=f"^{message}$"):
+        Pooling(width=0, height=0, padding_width=1)
+
+
+def test_padding_excludes_padding_of_one_axis() -> None:
+    message = "options 'padding' and 'paddingHeight' got 0 and 0, expected only one of them"
+    with pytest.raises(LayerError, match=f"^{re.escape(message)}$"):
+        Pooling(padding=0, padding_height=0)
