@@ -41,7 +41,8 @@ def how_it_ended(code: int) -> str:
     """Say how a process ended, from its return code."""
     if code >= 0:
         return f"worker process ended with code {code}"
-    return f"worker process ended with signal {-code} ({signal.Signals(-code).name})"
+    names = {each.value: f" ({each.name})" for each in signal.Signals}
+    return f"worker process ended with signal {-code}{names.get(-code, '')}"
 
 
 @dataclass

@@ -12,7 +12,9 @@ from actions.registry import Action, find
 from actions.results import Json, to_json
 from actions.run import run_action
 from actions.spelling import from_wire
+from engine.errors import Cancelled
 from server.errors import error_response
+from server.failures import failure
 from server.routes.bodies import parse_object
 from server.routes.dependencies import AppResources, CallerSession, RawBody, answer
 from server.routes.jobs import job_json
@@ -96,8 +98,9 @@ async def _wait(resources: Resources, job: Job, request: Request) -> Job:
 def _answer_job(job: Job, started: float) -> Response:
     if job.state == "done":
         return answer(succeeded(dict(job.result or {}), started, job.id))
-    if job.error is None:  # the caller went away; nobody reads this
+    if job.state not in FINAL_STATES:  # the caller went away; nobody reads this
         return answer({"ok": True, "job": job_json(job)}, 202)
-    details = job.error.get("details")
+    told = job.error or failure(Cancelled(f"job {job.id!r} was cancelled before it began"))
+    details = told.get("details")
     known = details if isinstance(details, dict) else {}
-    return error_response({**job.error, "details": {**known, "job": job.id}})
+    return error_response({**told, "details": {**known, "job": job.id}})

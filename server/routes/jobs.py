@@ -75,7 +75,7 @@ def list_metrics(
     user: Caller,
     job_id: str,
     kind: Literal["epoch", "batch"] = "epoch",
-    limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
+    limit: Annotated[int, Query(ge=1, le=1_000_000)] = 100_000,
     cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """Return what a training has measured, an object an epoch or a mini-batch."""

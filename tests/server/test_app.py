@@ -1,6 +1,7 @@
 import httpx
 
-from tests.server.conftest import Running, Start
+from tests.server.conftest import Start
+from tests.server.running import Running
 
 
 def test_a_server_answers_that_it_lives_and_that_it_is_ready(client: httpx.Client) -> None:

@@ -3,7 +3,7 @@ import json
 import httpx
 import pytest
 
-from tests.server.conftest import Running
+from tests.server.running import Running
 
 
 def test_an_inline_action_answers_with_its_tables_values_and_messages(
