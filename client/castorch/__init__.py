@@ -56,6 +56,7 @@ from castorch._png import encode_png
 from castorch._progress import Progress
 from castorch._results import Message, Result, ResultTable
 from castorch._session import Session
+from castorch._summary import Summary
 from castorch._table import Table
 
 __version__ = "0.1.0"
@@ -99,6 +100,7 @@ __all__ = [
     "ShapeError",
     "StoreFull",
     "StoreUnavailable",
+    "Summary",
     "Table",
     "TableExists",
     "TableNotFound",

@@ -10,7 +10,8 @@ from castorch._job import Job
 from castorch._layer import Layer
 from castorch._options import ScoreOptions, TrainOptions
 from castorch._progress import Progress, show_progress
-from castorch._results import Result, ResultTable
+from castorch._results import Result
+from castorch._summary import Summary
 from castorch._table import Table
 
 if TYPE_CHECKING:
@@ -77,9 +78,15 @@ class Model:
         """Return what is known of the model as a whole: kind and number of its layers, ..."""
         return self._session.run("deepLearn.modelInfo", model_table=self).facts("ModelInfo")
 
-    def summary(self) -> ResultTable:
-        """Return one row per layer: name, type, output shape, parameters, cost."""
-        return next(iter(self._session.run("castorch.summary", model=self).tables.values()))
+    def summary(self, *, weights: Table | str | None = None) -> Summary:
+        """Return one row per layer: name, type, output shape, parameters, cost.
+
+        Args:
+            weights: a weight table, from which sizes are taken that depend on data.
+        """
+        result = self._session.run("castorch.summary", model_table=self, init_weights=weights)
+        layers = result["Layers"]
+        return Summary(layers.names, layers.rows, layers.types, layers.title)
 
     def train(
         self,

@@ -20,16 +20,33 @@ def format_cell(value: Any) -> str:
     return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
 
 
-def format_table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> str:
+def format_table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    title: str = "",
+    footer: Sequence[Any] | None = None,
+) -> str:
     """Return a table as text, without trailing blanks.
 
     A column of numbers only is aligned to the right, any other to the left.
+
+    Args:
+        names: headings.
+        rows: values.
+        title: a line above the table.
+        footer: values of a last row, under a rule.
     """
     cells = [[format_cell(value) for value in row] for row in rows]
-    widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
+    last = [] if footer is None else [[format_cell(value) for value in footer]]
+    widths = [
+        max([len(name), *(len(row[i]) for row in (*cells, *last))]) for i, name in enumerate(names)
+    ]
     numeric = [_is_numeric([row[i] for row in rows]) for i in range(len(names))]
     rule = "  ".join("-" * width for width in widths)
     lines = [_line(names, widths, numeric), rule, *(_line(row, widths, numeric) for row in cells)]
+    for row in last:
+        lines += [rule, _line(row, widths, numeric)]
     return "\n".join([title, *lines] if title else lines)
 
 

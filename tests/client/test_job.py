@@ -63,7 +63,7 @@ def test_a_job_that_has_not_ended_has_no_result() -> None:
 
 
 def test_following_yields_every_event_once_and_ends_with_the_job() -> None:
-    events = [
+    events: list[tuple[int, str, dict[str, object]]] = [
         (1, "state", {"state": "running"}),
         (2, "epoch", {"epoch": 0, "learningRate": 0.1}),
         (3, "state", {"state": "done"}),
