@@ -43,12 +43,12 @@ def multistep(solver: Algorithm, moment: Moment) -> float:
 
 def poly(solver: Algorithm, moment: Moment) -> float:
     """Return rate * (1 - epoch / maxEpochs)^power."""
-    return solver.learning_rate * (1 - moment.epoch / moment.max_epochs) ** solver.power
+    return solver.learning_rate * float((1 - moment.epoch / moment.max_epochs) ** solver.power)
 
 
 def inv(solver: Algorithm, moment: Moment) -> float:
     """Return rate * (1 + gamma * update)^-power."""
-    return solver.learning_rate * (1 + solver.gamma * moment.update) ** -solver.power
+    return solver.learning_rate * float((1 + solver.gamma * moment.update) ** -solver.power)
 
 
 SCHEDULES: dict[str, Callable[[Algorithm, Moment], float]] = {

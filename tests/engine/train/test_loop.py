@@ -1,0 +1,415 @@
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engine.compile.lower import CompiledModel
+from engine.data.batches import Batch, BatchSource, ResidentSource, StreamingSource
+from engine.data.columns import Columns
+from engine.data.encode import Encoder
+from engine.errors import Cancelled, TrainingError
+from engine.graph.spec import Graph
+from engine.layers.base import BuildOptions
+from engine.layers.input import Input
+from engine.layers.normalization import BatchNormalization
+from engine.layers.output import Output
+from engine.train.config import Optimizer
+from engine.train.history import BatchEvent, EpochEvent, TrainEvent
+from engine.train.loop import Trainer, TrainResult
+from engine.weights import read_weights
+from tests.engine.networks import Array, compiled, learned, network, objects
+
+ROWS = 40
+RNG = np.random.default_rng(11)
+X = RNG.normal(size=(ROWS, 3))
+Y = X @ np.array([1.0, -2.0, 0.5]) + 0.7 + RNG.normal(scale=0.1, size=ROWS)
+NUMBERS: Columns = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": Y}
+LABELS: Columns = {**NUMBERS, "y": objects(*np.where(Y > 0, "up", "down"))}
+
+
+def optimizer(method: str = "VANILLA", rate: float = 0.1, **more: Any) -> Optimizer:
+    algorithm = {"method": method, "learning_rate": rate, **more.pop("algorithm", {})}
+    return Optimizer.model_validate({"algorithm": algorithm, **more})
+
+
+@dataclass
+class Case:
+    """A model, a table and what happened."""
+
+    columns: Columns = field(default_factory=lambda: NUMBERS)
+    graph: Graph = field(default_factory=network)
+    options: BuildOptions = field(default_factory=BuildOptions)
+    events: list[TrainEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.schema = learned(self.graph, self.columns, options=self.options)
+        self.model: CompiledModel = compiled(self.graph, self.schema)
+        self.source: BatchSource = ResidentSource.read(Encoder(self.schema), [self.columns])
+
+    def train(self, options: Optimizer, batch_rows: int = ROWS, **more: Any) -> TrainResult:
+        trainer = Trainer(
+            self.model,
+            options,
+            more.pop("source", self.source),
+            batch_rows=batch_rows,
+            on_event=self.events.append,
+            **more,
+        )
+        return trainer.run()
+
+    @property
+    def weights(self) -> Array:
+        return np.concatenate([chunk.values.copy() for chunk in read_weights(self.model)])
+
+
+@dataclass
+class Scripted:
+    """One row a batch, x = 1; the targets of epoch after epoch."""
+
+    targets: list[list[float]]
+    rows: int = 1
+    epochs: Iterator[int] = field(default_factory=count)
+
+    def epoch(self, batch_rows: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        del batch_rows, generator
+        for target in self.targets[next(self.epochs) % len(self.targets)]:
+            yield Batch({"data": torch.ones(1, 1)}, {"out": torch.tensor([[target]])}, 1)
+
+
+def one_weight() -> Case:
+    """Return a model y = w x: with rate 1 and x = 1 a step sets w to the target."""
+    columns = {"x": np.array([1.0, 2.0]), "y": np.array([1.0, 2.0])}
+    return Case(columns, network(output=Output(include_bias=False)))
+
+
+def test_linear_regression_reaches_the_least_squares_solution() -> None:
+    case = Case()
+    case.train(optimizer(rate=0.3, max_epochs=300))
+
+    solution = np.linalg.lstsq(np.column_stack([X, np.ones(ROWS)]), Y, rcond=None)[0]
+    np.testing.assert_allclose(case.weights, solution, atol=1e-5)
+
+
+def test_a_hidden_layer_learns_what_a_line_cannot() -> None:
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
+    columns = {"a": x[:, 0], "b": x[:, 1], "y": objects("n", "y", "y", "n")}
+    case = Case(columns, network(hidden=8))
+    result = case.train(optimizer("ADAM", rate=0.05, max_epochs=200), batch_rows=4)
+    assert result.history[-1].fit_error == 0.0
+    assert result.history[-1].loss < 0.05
+
+
+def test_one_epoch_of_batches_is_the_hand_written_loop() -> None:
+    case = Case()
+    w, b = case.weights[:3].astype(np.float64), float(case.weights[3])
+    losses, errors = [], []
+    for first in (0, 16, 32):
+        x, y = X[first : first + 16], Y[first : first + 16]
+        residual = x @ w + b - y
+        losses.append(0.5 * residual**2)
+        errors.append(residual**2)
+        w, b = w - 0.1 * x.T @ residual / len(x), b - 0.1 * residual.mean()
+
+    result = case.train(optimizer(rate=0.1), batch_rows=16)
+
+    # the last batch holds the 8 rows that are left
+    np.testing.assert_allclose(case.weights, [*w, b], rtol=1e-4, atol=1e-5)
+    assert result.history[0].loss == pytest.approx(np.concatenate(losses).mean(), rel=1e-5)
+    assert result.history[0].fit_error == pytest.approx(np.concatenate(errors).mean(), rel=1e-5)
+
+
+def test_the_loss_of_numbers_is_half_the_mean_squared_error() -> None:
+    record = Case().train(optimizer(max_epochs=2), batch_rows=7).history[1]
+    assert record.loss == pytest.approx(record.fit_error / 2)
+
+
+def test_an_untrained_nominal_model_begins_at_the_logarithm_of_its_levels() -> None:
+    # all weights zero: every level has probability one half
+    case = Case(LABELS)
+    for parameter in case.model.parameters():
+        torch.nn.init.zeros_(parameter)
+    record = case.train(optimizer(rate=1e-9)).history[0]
+
+    assert record.loss == pytest.approx(np.log(2))
+    # ties go to the first level, down
+    assert record.fit_error == pytest.approx((Y > 0).mean())
+
+
+def test_penalties_are_reported_beside_the_loss() -> None:
+    case = Case()
+    record = case.train(optimizer(rate=0.1, reg_l1=0.01, reg_l2=0.02)).history[0]
+
+    weights = case.weights[:3].astype(np.float64)  # the fourth is the bias
+    assert record.l1_norm == pytest.approx(0.01 * np.abs(weights).sum(), rel=1e-5)
+    assert record.l2_norm == pytest.approx(0.01 * (weights**2).sum(), rel=1e-5)
+    assert record.loss == pytest.approx(record.fit_error / 2)
+
+
+def test_norms_are_absent_without_penalties() -> None:
+    record = Case().train(optimizer()).history[0]
+    assert (record.l1_norm, record.l2_norm) == (None, None)
+
+
+@pytest.mark.parametrize("method", ["VANILLA", "MOMENTUM", "ADAM"])
+def test_the_same_seed_gives_the_same_bits(method: str) -> None:
+    options = BuildOptions(dropout=0.3)
+    cases = [Case(LABELS, network(hidden=5), options) for _ in range(2)]
+    first, second = (
+        case.train(optimizer(method, max_epochs=3), 8, seed=4, record_seed=9) for case in cases
+    )
+    np.testing.assert_array_equal(cases[0].weights, cases[1].weights)
+    assert [r.loss for r in first.history] == [r.loss for r in second.history]
+
+
+def test_another_seed_drops_other_neurons() -> None:
+    options = BuildOptions(dropout=0.5)
+    cases = [Case(LABELS, network(hidden=5), options) for _ in range(2)]
+    for case, seed in zip(cases, (1, 2), strict=True):
+        case.train(optimizer(), 8, seed=seed)
+    assert not np.array_equal(cases[0].weights, cases[1].weights)
+
+
+def test_rows_are_taken_as_stored_unless_a_record_seed_is_given() -> None:
+    stored, drawn, other = Case(), Case(), Case()
+    stored.train(optimizer(), 8)
+    drawn.train(optimizer(), 8, record_seed=1)
+    other.train(optimizer(), 8, record_seed=2)
+    assert not np.array_equal(stored.weights, drawn.weights)
+    assert not np.array_equal(other.weights, drawn.weights)
+
+
+@pytest.mark.parametrize("record_seed", [None, 7])
+def test_streaming_and_resident_tables_give_the_same_weights(record_seed: int | None) -> None:
+    resident, streamed = Case(LABELS), Case(LABELS)
+
+    def parts() -> Iterator[Columns]:
+        for first in range(0, ROWS, 9):
+            yield {name: column[first : first + 9] for name, column in LABELS.items()}
+
+    source = StreamingSource(Encoder(streamed.schema), parts, ROWS)
+    resident.train(optimizer(max_epochs=2), 16, record_seed=record_seed)
+    streamed.train(optimizer(max_epochs=2), 16, record_seed=record_seed, source=source)
+
+    np.testing.assert_array_equal(resident.weights, streamed.weights)
+
+
+def test_the_best_epoch_is_that_of_the_smallest_validation_loss() -> None:
+    # w after the epochs: 3, 1, 2; validation wants 0, so its losses are 4.5, 0.5 and 2
+    case = one_weight()
+    result = case.train(
+        optimizer(rate=1.0, max_epochs=3),
+        source=Scripted([[3.0], [1.0], [2.0]]),
+        valid=Scripted([[0.0]]),
+        keep_best=True,
+    )
+
+    assert [record.valid_loss for record in result.history] == pytest.approx([4.5, 0.5, 2.0])
+    assert [record.valid_error for record in result.history] == pytest.approx([9.0, 1.0, 4.0])
+    assert result.best_epoch == 1
+    assert result.best is not None
+    assert [chunk.values.tolist() for chunk in result.best] == [[1.0]]
+    assert case.weights.tolist() == [2.0]
+
+
+def test_without_validation_the_best_epoch_is_that_of_the_smallest_training_loss() -> None:
+    # from w: losses 1/2 (w - t)^2 before each step; t = 5, 5.5, 9: the second is 1/8
+    result = one_weight().train(
+        optimizer(rate=1.0, max_epochs=3), source=Scripted([[5.0], [5.5], [9.0]]), keep_best=True
+    )
+    assert result.best_epoch == 1
+    assert result.best is not None
+    assert result.best[0].values.tolist() == [5.5]
+
+
+def test_best_weights_are_kept_only_when_asked_for() -> None:
+    assert Case().train(optimizer()).best is None
+
+
+def test_validation_happens_every_few_epochs_and_after_the_last() -> None:
+    result = one_weight().train(
+        optimizer(rate=1.0, max_epochs=5),
+        source=Scripted([[1.0]]),
+        valid=Scripted([[0.0]]),
+        valid_freq=2,
+    )
+    assert [r.epoch for r in result.history if r.valid_loss is not None] == [1, 3, 4]
+
+
+def test_an_unseen_level_in_validation_counts_as_wrong_without_a_loss() -> None:
+    case = Case(LABELS)
+    table = {name: column[:2] for name, column in LABELS.items()} | {"y": objects("?", "?")}
+    valid = ResidentSource.read(Encoder(case.schema, "validate"), [table])
+    record = case.train(optimizer(), valid=valid).history[0]
+    assert (record.valid_loss, record.valid_error) == (0.0, 1.0)
+
+
+def test_the_run_says_why_it_stopped() -> None:
+    assert Case().train(optimizer()).reason == "reached the maximum number of epochs"
+
+
+def test_stagnation_ends_the_run() -> None:
+    result = one_weight().train(
+        optimizer(rate=1.0, max_epochs=9, stagnation=2),
+        source=Scripted([[1.0]]),
+        valid=Scripted([[0.0]]),
+    )
+    assert result.reason == "stagnation: 2 epochs in a row without improvement"
+    assert len(result.history) == 3
+
+
+def test_events_tell_the_first_and_the_last_batch_and_every_epoch() -> None:
+    case = Case()
+    case.train(optimizer(max_epochs=2), 8, clock=lambda: 0.0)
+
+    batches = [event for event in case.events if isinstance(event, BatchEvent)]
+    assert [(e.epoch, e.batch, e.batches, e.rows) for e in batches] == [
+        (0, 1, 5, 8),
+        (0, 5, 5, 8),
+        (1, 1, 5, 8),
+        (1, 5, 5, 8),
+    ]
+    assert [type(event) for event in case.events].count(EpochEvent) == 2
+    assert isinstance(case.events[-1], EpochEvent)
+
+
+def test_events_of_batches_come_at_most_ten_times_a_second() -> None:
+    # the clock is read twice a batch or less; at 0.03 s a reading some batches are passed over
+    case, ticks = Case(), count()
+    case.train(optimizer(), 1, clock=lambda: next(ticks) * 0.03)
+    told = [event for event in case.events if isinstance(event, BatchEvent)]
+    assert 5 < len(told) < ROWS
+
+
+def test_a_batch_event_is_of_its_own_batch() -> None:
+    case = one_weight()
+    case.train(optimizer(rate=1.0), source=Scripted([[4.0, 7.0]]), clock=lambda: 0.0)
+    last = [event for event in case.events if isinstance(event, BatchEvent)][-1]
+    # w was 4 when 7 came: squared error 9
+    assert (last.fit_error, last.loss) == (9.0, 4.5)
+
+
+def test_the_rate_of_inv_falls_with_every_update() -> None:
+    # x = 1, target 0: w *= 1 - rate; rates 1/2, 1/2 / 2, 1/2 / 3
+    case = one_weight()
+    start = case.weights[0]
+    inv = {"learning_rate_policy": "INV", "gamma": 1.0, "power": 1.0}
+    result = case.train(optimizer(rate=0.5, algorithm=inv), source=Scripted([[0.0, 0.0, 0.0]]))
+    assert case.weights[0] == pytest.approx(start * (1 / 2) * (3 / 4) * (5 / 6), rel=1e-6)
+    assert result.history[0].learning_rate == 0.5
+
+
+def test_cancelling_stops_before_the_next_batch() -> None:
+    answers = iter([False, False, True])
+    with pytest.raises(Cancelled, match=r"^training was cancelled at epoch 0, batch 3$"):
+        Case().train(optimizer(max_epochs=5), 8, cancelled=lambda: next(answers))
+
+
+def test_a_loss_that_is_not_finite_is_an_error_at_its_first_batch() -> None:
+    # the third batch is the first whose loss overflows float32
+    targets = [1.0, 1.0, 1e30, 1.0]
+    with pytest.raises(
+        TrainingError,
+        match=r"^loss is not finite at epoch 0, batch 3; usual causes are inputs that are not "
+        r"scaled, a learning rate that is too large, or exploding gradients$",
+    ):
+        one_weight().train(optimizer(), source=Scripted([targets]), clock=lambda: 0.0)
+
+
+def test_weights_that_are_not_finite_after_the_last_step_are_an_error() -> None:
+    # the loss 1/2 (1e19)^2 is finite, the step of 1e20 times 1e19 is not
+    with pytest.raises(TrainingError, match=r"^a weight is not finite at epoch 0; usual causes"):
+        one_weight().train(optimizer(rate=1e20), source=Scripted([[1e19]]))
+
+
+def test_a_validation_loss_that_is_not_finite_is_an_error() -> None:
+    with pytest.raises(TrainingError, match=r"^validation loss is not finite at epoch 0; usual"):
+        one_weight().train(optimizer(), source=Scripted([[1.0]]), valid=Scripted([[1e30]]))
+
+
+def test_a_source_without_rows_is_an_error() -> None:
+    with pytest.raises(TrainingError, match=r"^the training table has no rows that can be used$"):
+        one_weight().train(optimizer(), source=Scripted([[]], rows=0))
+
+
+def test_frozen_layers_keep_their_weights() -> None:
+    def trained(**frozen: Any) -> tuple[Array, Array]:
+        case = Case(LABELS, network(hidden=4))
+        before = case.weights
+        case.train(optimizer(**frozen), 8)
+        # fc1 has 3 x 4 weights and 4 biases
+        changed = before != case.weights
+        return changed[:16], changed[16:]
+
+    for frozen in ({"freeze_layers": ("FC1",)}, {"freeze_layers_to": "fc1"}):
+        hidden, output = trained(**frozen)
+        assert not hidden.any()
+        assert output.all()
+    hidden, output = trained()
+    assert hidden.any()
+
+
+def test_a_model_that_is_frozen_whole_cannot_be_trained() -> None:
+    with pytest.raises(
+        TrainingError, match=r"^the model has no parameters to train, expected at least one$"
+    ):
+        Case().train(optimizer(freeze_layers_to="out"))
+
+
+def normalized() -> Graph:
+    graph = Graph("net").add("data", Input()).add("bn", BatchNormalization(), ["data"])
+    return graph.add("out", Output(), ["bn"])
+
+
+def statistics(case: Case) -> Array:
+    return case.weights[-6:].reshape(3, 2)
+
+
+def test_statistics_of_batch_normalisation_are_those_of_all_rows_of_the_epoch() -> None:
+    # B9, D4: the inputs do not change, so the pooled sums are those of the table
+    case = Case(graph=normalized())
+    case.train(optimizer(max_epochs=2), 16)
+
+    np.testing.assert_allclose(statistics(case)[:, 0], X.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(statistics(case)[:, 1], X.std(axis=0), rtol=1e-5)
+
+
+def test_frozen_statistics_stay_as_they_are() -> None:
+    # B16
+    case = Case(graph=normalized())
+    before = statistics(case)
+    case.train(optimizer(max_epochs=2, freeze_batch_norm_stats=True), 16)
+    np.testing.assert_array_equal(statistics(case), before)
+
+
+def test_validation_uses_the_statistics_of_its_epoch() -> None:
+    # with a rate of next to nothing the last epoch's batch statistics equal those of the table, so
+    # a validation table equal to the training table in one batch has the same loss
+    case = Case(graph=normalized())
+    record = case.train(optimizer(rate=1e-12), valid=case.source).history[0]
+    assert record.valid_loss == pytest.approx(record.loss, rel=1e-5)
+
+
+def test_standard_dropout_expects_in_scoring_what_training_sees_on_average() -> None:
+    # 4.6: inputs of ones, rate 0.25, an output that adds them up; scoring multiplies by 0.75
+    def outputs(kind: str) -> tuple[float, float]:
+        columns = {f"x{i}": np.ones(2) for i in range(4)} | {"y": np.array([0.0, 1.0])}
+        options = BuildOptions.model_validate({"dropout_input": 0.25, "dropout_type": kind})
+        case = Case(columns, network(output=Output(include_bias=False)), options)
+        torch.nn.init.ones_(case.model.parameters()[0])
+        case.model.set_generator(torch.Generator().manual_seed(5))
+        ones = {"data": torch.ones(20_000, 4)}
+        case.model.train()
+        trained = case.model(ones)["out"].mean().item()
+        case.model.eval()
+        return trained, case.model(ones)["out"].mean().item()
+
+    # standard deviation of the mean: sqrt(4 * 0.25 * 0.75 / 20000) = 0.006
+    standard, inverted = outputs("STANDARD"), outputs("INVERTED")
+    assert standard[0] == pytest.approx(3.0, abs=0.03)
+    assert standard[1] == pytest.approx(3.0, abs=1e-6)
+    assert inverted[0] == pytest.approx(4.0, abs=0.04)
+    assert inverted[1] == pytest.approx(4.0, abs=1e-6)

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import Parameter
+
+from engine.train.config import Optimizer
+from engine.train.optimizers import OPTIMIZERS, Update
+
+RATES = [0.1, 0.1, 0.02, 0.004]
+GRADIENTS = np.random.default_rng(3).normal(size=(len(RATES), 5)).astype(np.float32)
+START = np.linspace(-1, 1, 5).astype(np.float32)
+
+
+def steps(options: Optimizer, *, is_weight: bool = True) -> list[np.ndarray]:
+    """Return the parameter after every step."""
+    parameter = Parameter(torch.from_numpy(START.copy()))
+    update = Update(options, [parameter] if is_weight else [], [] if is_weight else [parameter])
+    found = []
+    for rate, gradient in zip(RATES, GRADIENTS, strict=True):
+        parameter.grad = torch.from_numpy(gradient.copy())
+        update(rate)
+        found.append(parameter.detach().numpy().copy())
+    return found
+
+
+def options(method: str, **more: object) -> Optimizer:
+    algorithm = {"method": method, "learning_rate": RATES[0]}
+    own = ("momentum", "beta1", "beta2", "clip_grad_min", "clip_grad_max")
+    algorithm |= {name: value for name, value in more.items() if name in own}
+    rest = {name: value for name, value in more.items() if name not in own}
+    return Optimizer.model_validate({"algorithm": algorithm, **rest})
+
+
+def test_vanilla_subtracts_rate_times_gradient() -> None:
+    w = START.astype(np.float64)
+    for rate, gradient, found in zip(RATES, GRADIENTS, steps(options("VANILLA")), strict=True):
+        w = w - rate * gradient
+        np.testing.assert_allclose(found, w, rtol=1e-6, atol=1e-7)
+
+
+def test_the_velocity_of_momentum_contains_the_rate_it_was_made_with() -> None:
+    # v = mu v - rate g; w += v: a fall of the rate leaves the velocity as it is
+    w, v = START.astype(np.float64), np.zeros(5)
+    found = steps(options("MOMENTUM", momentum=0.8))
+    for rate, gradient, each in zip(RATES, GRADIENTS, found, strict=True):
+        v = 0.8 * v - rate * gradient
+        w = w + v
+        np.testing.assert_allclose(each, w, rtol=1e-5, atol=1e-6)
+
+
+def test_adam_corrects_its_moments_for_their_start() -> None:
+    w, m, s = START.astype(np.float64), np.zeros(5), np.zeros(5)
+    found = steps(options("ADAM", beta1=0.7, beta2=0.95))
+    for t, (rate, gradient) in enumerate(zip(RATES, GRADIENTS, strict=True), start=1):
+        m = 0.7 * m + 0.3 * gradient
+        s = 0.95 * s + 0.05 * gradient.astype(np.float64) ** 2
+        w = w - rate * (m / (1 - 0.7**t)) / (np.sqrt(s / (1 - 0.95**t)) + 1e-8)
+        np.testing.assert_allclose(found[t - 1], w, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["VANILLA", "MOMENTUM"])
+def test_penalties_pull_weights_by_their_sign_and_their_size(method: str) -> None:
+    first = steps(options(method, reg_l1=0.3, reg_l2=0.5))[0]
+    expected = START - 0.1 * (GRADIENTS[0] + 0.3 * np.sign(START) + 0.5 * START)
+    np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_adam_takes_penalties_into_its_gradient() -> None:
+    first = steps(options("ADAM", reg_l1=0.3, reg_l2=0.5))[0]
+    g = GRADIENTS[0] + 0.3 * np.sign(START) + 0.5 * START
+    # after one step both moments are corrected to g and g^2: the step is rate * sign(g)
+    np.testing.assert_allclose(first, START - 0.1 * np.sign(g), rtol=1e-5, atol=1e-6)
+
+
+def test_penalties_spare_biases() -> None:
+    with_penalty = steps(options("VANILLA", reg_l1=0.3, reg_l2=0.5), is_weight=False)
+    np.testing.assert_array_equal(with_penalty[-1], steps(options("VANILLA"), is_weight=False)[-1])
+
+
+def test_gradients_are_clipped_element_by_element_before_penalties() -> None:
+    clipped = options("VANILLA", clip_grad_min=-0.5, clip_grad_max=0.25, reg_l2=1.0)
+    expected = START - 0.1 * (np.clip(GRADIENTS[0], -0.5, 0.25) + START)
+    np.testing.assert_allclose(steps(clipped)[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_bound_clips_one_side() -> None:
+    clipped = options("VANILLA", clip_grad_max=0.0)
+    expected = START - 0.1 * np.minimum(GRADIENTS[0], 0.0)
+    np.testing.assert_allclose(steps(clipped)[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_parameters_without_a_gradient_stay() -> None:
+    weight = Parameter(torch.ones(2))
+    update = Update(options("VANILLA", clip_grad_max=1.0, reg_l1=1.0, reg_l2=1.0), [weight], [])
+    update(0.1)
+    assert weight.tolist() == [1.0, 1.0]
+
+
+def test_a_rate_that_vanishes_leaves_momentum_finite() -> None:
+    weight = Parameter(torch.zeros(1))
+    update = Update(options("MOMENTUM", momentum=0.5), [weight], [])
+    found = []
+    for rate in (0.1, 0.0, 0.0):
+        weight.grad = torch.ones(1)
+        update(rate)
+        found.append(weight.item())
+    # v = -0.1, then halved twice: -0.1, -0.15, -0.175
+    assert found == pytest.approx([-0.1, -0.15, -0.175], rel=1e-5)
+
+
+def test_every_solver_that_is_built_has_an_optimizer() -> None:
+    assert {kind.model_fields["method"].default for kind in OPTIMIZERS} == {
+        "VANILLA",
+        "MOMENTUM",
+        "ADAM",
+    }
