@@ -1,0 +1,218 @@
+"""Scores tables of any length in constant memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from engine.compile.lower import CompiledModel
+from engine.data.columns import Columns, Mask, row_count
+from engine.data.encode import Encoded, Encoder
+from engine.data.grade import grade
+from engine.data.schema import Schema
+from engine.data.variables import IntervalTarget
+from engine.graph.infer import infer_shapes
+from engine.score.outputs import (
+    NominalOutput,
+    OutputColumn,
+    OutputLayout,
+    Values,
+    layer_columns,
+    output_layout,
+)
+from engine.score.summary import ScoreSummary, Tally
+
+Array = npt.NDArray[Any]
+
+CONVOLUTION_AXES = 4
+"""Axes of a convolution's weights; where there are any, images lie channels-last."""
+
+BATCH_ROWS = 256
+"""Rows encoded and scored at a time."""
+
+
+@dataclass(frozen=True)
+class ScoredBatch:
+    """The scores of a batch, row by row.
+
+    Attributes:
+        columns: the output columns by name; missing (NaN, None) in rows that cannot be used.
+        layers: columns of the layer outputs that were asked for.
+        used: which rows were scored.
+    """
+
+    columns: dict[str, Array]
+    layers: dict[str, Array]
+    used: Mask
+
+    @property
+    def rows(self) -> int:
+        return len(self.used)
+
+
+@dataclass
+class Scorer:
+    """Scores batches of columns with a model and the schema it was trained with.
+
+    A row's scores do not depend on its neighbours. A row is not used if its image is missing, or an
+    interval input under the rule NONE. The table need not have the target; where it has, losses and
+    errors are added up. A level of the target that training did not see counts as wrong and has no
+    loss; one of an input is encoded as all zeros.
+
+    Attributes:
+        encode_name: see :func:`engine.score.outputs.output_layout`.
+        top_probs: likewise.
+        layers: names of layers whose outputs are returned too; the model was compiled for them.
+        batch_rows: rows encoded and scored at a time; it changes speed and memory only.
+    """
+
+    model: CompiledModel
+    schema: Schema
+    encode_name: bool = True
+    top_probs: int | None = None
+    layers: Sequence[str] = ()
+    batch_rows: int = BATCH_ROWS
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        self.target = self.schema.targets[0]
+        self.output: OutputLayout = output_layout(
+            self.target, encode_name=self.encode_name, top_probs=self.top_probs
+        )
+        self.encoder = Encoder(self.schema, "score")
+        top = self.output.top if isinstance(self.output, NominalOutput) else None
+        self.tally = Tally(self.target, top)
+        self.rows_read = 0
+
+    @property
+    def columns(self) -> tuple[OutputColumn, ...]:
+        """The columns of the scored table, known before any row is."""
+        return self.output.columns
+
+    @cached_property
+    def layer_columns(self) -> tuple[OutputColumn, ...]:
+        """The columns of the layer outputs, known before any row is."""
+        return tuple(column for _, columns in self._layer_layouts for column in columns)
+
+    @cached_property
+    def _layer_layouts(self) -> list[tuple[str, tuple[OutputColumn, ...]]]:
+        if not self.layers:
+            return []
+        graph = self.model.graph
+        shapes = infer_shapes(graph, self.model.options)
+        nodes = [graph.node(name) for name in self.layers]
+        return [(node.name, layer_columns(node.id, shapes[node.name] or ())) for node in nodes]
+
+    def score(self, batches: Iterable[Columns]) -> Iterator[ScoredBatch]:
+        """Yield the scores of every batch, as many rows as it has and in their order.
+
+        Raises:
+            DataError: a column is missing, or a cell is not what its variable expects.
+        """
+        convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in self.model.specs)
+        self.model = self.model.to(self.device, channels_last=convolves)
+        self.model.eval()
+        for columns in batches:
+            yield self._batch(columns)
+
+    def summary(self) -> ScoreSummary:
+        """Return the numbers of all rows scored so far."""
+        warnings = [
+            f"column {name!r} has {count} values that training did not see; "
+            + (
+                "they count as wrong and have no loss"
+                if name in self.target.names
+                else "they are encoded as zeros"
+            )
+            for name, count in self.encoder.unseen.items()
+            if count
+        ]
+        return self.tally.summary(tuple(warnings))
+
+    def _batch(self, columns: Columns) -> ScoredBatch:
+        rows = row_count(columns)
+        scored = ScoredBatch(
+            {column.name: _missing(column, rows) for column in self.columns},
+            {column.name: _missing(column, rows) for column in self.layer_columns},
+            np.zeros(rows, dtype=bool),
+        )
+        for first in range(0, rows, self.batch_rows):
+            here = slice(first, min(first + self.batch_rows, rows))
+            part = {name: column[here] for name, column in columns.items()}
+            encoded = self.encoder.encode(part, self.rows_read + first)
+            scored.used[here] = encoded.used
+            self.tally.add_rows(encoded.used)
+            if encoded.rows:
+                places = first + np.flatnonzero(encoded.used)
+                values, layers = self._forward(encoded)
+                _put(scored.columns, places, values)
+                _put(scored.layers, places, layers)
+        self.rows_read += rows
+        return scored
+
+    def _forward(self, encoded: Encoded) -> tuple[Values, Values]:
+        task = self.model.tasks[self.target.layer]
+        with torch.inference_mode():
+            inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
+            outputs = self.model(inputs)
+            raw = outputs[self.target.layer]
+            predictions = task.predict(raw).double().cpu().numpy()
+            truth = encoded.targets.get(self.target.layer)
+            layers = self._layer_values(outputs)
+            if isinstance(self.target, IntervalTarget):
+                return self._interval(self.target, predictions, raw, truth), layers
+            return self._nominal(predictions, raw, truth), layers
+
+    def _nominal(
+        self, predictions: npt.NDArray[np.float64], raw: Tensor, truth: Tensor | None
+    ) -> Values:
+        codes = None if truth is None else truth.numpy()
+        values = self.output.write(predictions, codes)
+        if truth is not None and codes is not None:
+            task = self.model.tasks[self.target.layer]
+            best = values["_DL_PredLevel_"].astype(np.int64)
+            wrong = (best != codes).astype(np.float64)
+            self.tally.add_grade(grade(task, raw, truth.to(raw.device)), wrong)
+            self.tally.add_levels(best, codes, values.get("_DL_TOP_Missit_"))
+        return values
+
+    def _interval(
+        self,
+        target: IntervalTarget,
+        predictions: npt.NDArray[np.float64],
+        raw: Tensor,
+        truth: Tensor | None,
+    ) -> Values:
+        scale = np.array([variable.scale for variable in target.variables])
+        center = np.array([variable.center for variable in target.variables])
+        if truth is not None:
+            graded = grade(self.model.tasks[target.layer], raw, truth.to(raw.device))
+            errors = np.square((predictions - truth.double().numpy()) * scale).mean(axis=1)
+            self.tally.add_grade(graded, errors)
+        return self.output.write(predictions * scale + center, None)
+
+    def _layer_values(self, outputs: dict[str, Tensor]) -> Values:
+        values: dict[str, Array] = {}
+        for name, columns in self._layer_layouts:
+            found = outputs[name]
+            if name in self.model.tasks:
+                found = self.model.tasks[name].predict(found)
+            wide = found.flatten(1).double().cpu().numpy().T
+            values.update(zip((column.name for column in columns), wide, strict=True))
+        return values
+
+
+def _missing(column: OutputColumn, rows: int) -> Array:
+    if column.type == "double":
+        return np.full(rows, np.nan)
+    return np.full(rows, None, dtype=object)
+
+
+def _put(columns: dict[str, Array], places: npt.NDArray[np.int64], values: Values) -> None:
+    for name, cells in values.items():
+        columns[name][places] = cells
