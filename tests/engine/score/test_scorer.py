@@ -44,7 +44,7 @@ def scored(scorer: Scorer, *batches: Columns) -> list[ScoredBatch]:
 
 
 def chance(x: float) -> float:
-    return 1 / (1 + np.exp(-x))
+    return float(1 / (1 + np.exp(-x)))
 
 
 TABLE: Columns = {"x": np.array([2.0, -1.0, 3.0]), "y": objects("pos", "neg", "neg")}
