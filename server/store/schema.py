@@ -7,6 +7,7 @@ dropped, so that a reader in the middle of it can finish.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -31,6 +32,8 @@ from sqlalchemy import (
 )
 
 from actions.results import Json
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 metadata = MetaData(
     naming_convention={
@@ -59,6 +62,21 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Characters(TypeDecorator[str]):
+    """Text of any length.
+
+    What the databases cannot hold (NUL, halves of surrogate pairs) becomes a noncharacter of
+    Unicode. No checked name contains one, so a look-up with such a name finds nothing.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        del dialect
+        return None if value is None else _UNSTORABLE.sub("\uffff", value)
 
 
 class JsonText(TypeDecorator[Json]):
@@ -95,27 +113,27 @@ _counter = BigInteger().with_variant(Integer, "sqlite")
 users = Table(
     "users",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("role", String, nullable=False),
+    Column("name", Characters, primary_key=True),
+    Column("role", Characters, nullable=False),
     Column("created", UtcTime, nullable=False),
 )
 
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("sha256", String, nullable=False, unique=True),
-    Column("user_name", String, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("id", Characters, primary_key=True),
+    Column("sha256", Characters, nullable=False, unique=True),
+    Column("user_name", Characters, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
     Column("created", UtcTime, nullable=False),
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("user_name", String, nullable=False),
-    Column("active_caslib", String, nullable=False),
+    Column("id", Characters, primary_key=True),
+    Column("name", Characters, nullable=False),
+    Column("user_name", Characters, nullable=False),
+    Column("active_caslib", Characters, nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("created", UtcTime, nullable=False),
     Column("used", UtcTime, nullable=False),
@@ -132,14 +150,14 @@ sessions = Table(
 caslibs = Table(
     "caslibs",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("folded", String, nullable=False),
-    Column("session_id", String, ForeignKey("sessions.id")),
-    Column("user_name", String),
-    Column("path", Text, nullable=False),
+    Column("id", Characters, primary_key=True),
+    Column("name", Characters, nullable=False),
+    Column("folded", Characters, nullable=False),
+    Column("session_id", Characters, ForeignKey("sessions.id")),
+    Column("user_name", Characters),
+    Column("path", Characters, nullable=False),
     Column("is_builtin", Boolean, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("description", Characters, nullable=False),
     Column("created", UtcTime, nullable=False),
     CheckConstraint("session_id IS NULL OR user_name IS NULL", name="one_owner"),
     Index(
@@ -170,12 +188,12 @@ caslibs = Table(
 contents = Table(
     "contents",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("kind", String, nullable=False),
-    Column("state", String, nullable=False),  # staged, live, dropped, garbage
+    Column("id", Characters, primary_key=True),
+    Column("kind", Characters, nullable=False),
+    Column("state", Characters, nullable=False),  # staged, live, dropped, garbage
     Column("touched", UtcTime, nullable=False),  # last sign of its writer, or when it was dropped
     Column("created", UtcTime, nullable=False),
-    Column("job_id", String),  # the job that made it
+    Column("job_id", Characters),  # the job that made it
     Column("rows", BigInteger, nullable=False),
     Column("columns", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -190,12 +208,12 @@ contents = Table(
 tables = Table(
     "tables",
     metadata,
-    Column("id", String, ForeignKey("contents.id"), primary_key=True),
-    Column("name", String, nullable=False),
-    Column("folded", String, nullable=False),
-    Column("caslib_id", String, ForeignKey("caslibs.id"), nullable=False),
-    Column("session_id", String, ForeignKey("sessions.id")),  # null: global
-    Column("label", Text, nullable=False),
+    Column("id", Characters, ForeignKey("contents.id"), primary_key=True),
+    Column("name", Characters, nullable=False),
+    Column("folded", Characters, nullable=False),
+    Column("caslib_id", Characters, ForeignKey("caslibs.id"), nullable=False),
+    Column("session_id", Characters, ForeignKey("sessions.id")),  # null: global
+    Column("label", Characters, nullable=False),
     Column("version", Integer, nullable=False),
     Column("created", UtcTime, nullable=False),
     Index(
@@ -220,7 +238,7 @@ tables = Table(
 data_chunks = Table(
     "data_chunks",
     metadata,
-    Column("content_id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("content_id", Characters, ForeignKey("contents.id"), primary_key=True),
     Column("first_row", BigInteger, primary_key=True, autoincrement=False),
     Column("rows", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),  # an Arrow IPC stream of one record batch
@@ -229,7 +247,7 @@ data_chunks = Table(
 weight_chunks = Table(
     "weight_chunks",
     metadata,
-    Column("content_id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("content_id", Characters, ForeignKey("contents.id"), primary_key=True),
     Column("first_row", BigInteger, primary_key=True, autoincrement=False),
     Column("rows", Integer, nullable=False),
     Column("segment", Integer, nullable=False),  # which tensor of the header
@@ -240,17 +258,17 @@ weight_chunks = Table(
 model_layers = Table(
     "model_layers",
     metadata,
-    Column("content_id", String, ForeignKey("contents.id"), primary_key=True),
+    Column("content_id", Characters, ForeignKey("contents.id"), primary_key=True),
     Column("layer_id", Integer, primary_key=True, autoincrement=False),
-    Column("name", String, nullable=False),
-    Column("type", String, nullable=False),
-    Column("options", Text, nullable=False),  # canonical JSON, defaults written out
+    Column("name", Characters, nullable=False),
+    Column("type", Characters, nullable=False),
+    Column("options", Characters, nullable=False),  # canonical JSON, defaults written out
 )
 
 model_edges = Table(
     "model_edges",
     metadata,
-    Column("content_id", String, primary_key=True),
+    Column("content_id", Characters, primary_key=True),
     Column("layer_id", Integer, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("source_id", Integer, nullable=False),
@@ -267,20 +285,20 @@ jobs = Table(
     "jobs",
     metadata,
     Column("number", _counter, primary_key=True, autoincrement=True),  # the order of submission
-    Column("id", String, nullable=False, unique=True),
-    Column("action", String, nullable=False),
+    Column("id", Characters, nullable=False, unique=True),
+    Column("action", Characters, nullable=False),
     Column("params", JsonText, nullable=False),
-    Column("session_id", String, nullable=False),  # outlives the session
-    Column("user_name", String, nullable=False),
-    Column("state", String, nullable=False),
+    Column("session_id", Characters, nullable=False),  # outlives the session
+    Column("user_name", Characters, nullable=False),
+    Column("state", Characters, nullable=False),
     Column("created", UtcTime, nullable=False),
     Column("started", UtcTime),
     Column("finished", UtcTime),
-    Column("owner", String),
+    Column("owner", Characters),
     Column("heartbeat", UtcTime),
     Column("cancel_requested", Boolean, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("checkpoint_id", String, ForeignKey("contents.id")),
+    Column("checkpoint_id", Characters, ForeignKey("contents.id")),
     Column("result", JsonText),
     Column("error", JsonText),
     Column("events", Integer, nullable=False),  # the seq of the last event
@@ -293,9 +311,9 @@ jobs = Table(
 job_events = Table(
     "job_events",
     metadata,
-    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("job_id", Characters, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("seq", Integer, primary_key=True, autoincrement=False),  # from 1, without gaps
-    Column("kind", String, nullable=False),
+    Column("kind", Characters, nullable=False),
     Column("time", UtcTime, nullable=False),
     Column("data", JsonText, nullable=False),
 )

@@ -344,3 +344,15 @@ def test_facts_are_kept_with_a_table(mine: SessionStores) -> None:
         mine.tables.publish((staged, Output(Name("t"))))
 
     assert mine.tables.find(Name("t")).attributes == {"from": {"file": "a.csv"}}
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800"])
+def test_a_name_no_database_can_hold_is_not_found(
+    stores: SqlStores, mine: SessionStores, name: str
+) -> None:
+    with pytest.raises(TableNotFound):
+        mine.tables.find(Name(name))
+    with pytest.raises(CaslibNotFound):
+        mine.tables.find(Name("t", name))
+    with pytest.raises(SessionNotFound):
+        stores.sessions.find(name, "ann")

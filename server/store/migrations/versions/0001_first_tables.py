@@ -63,9 +63,9 @@ def upgrade() -> None:
         sa.Column("folded", sa.String(), nullable=False),
         sa.Column("session_id", sa.String(), nullable=True),
         sa.Column("user_name", sa.String(), nullable=True),
-        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
         sa.Column("is_builtin", sa.Boolean(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "session_id IS NULL OR user_name IS NULL", name=op.f("ck_caslibs_one_owner")
@@ -154,7 +154,7 @@ def upgrade() -> None:
         sa.Column("layer_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
-        sa.Column("options", sa.Text(), nullable=False),
+        sa.Column("options", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
             ["content_id"], ["contents.id"], name=op.f("fk_model_layers_content_id")
         ),
@@ -225,7 +225,7 @@ def upgrade() -> None:
         sa.Column("folded", sa.String(), nullable=False),
         sa.Column("caslib_id", sa.String(), nullable=False),
         sa.Column("session_id", sa.String(), nullable=True),
-        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["caslib_id"], ["caslibs.id"], name=op.f("fk_tables_caslib_id")),
