@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from engine.compile.moments import EpochMoments
+from engine.errors import GraphError
 from engine.graph.infer import check_trainable, known_shapes
 from engine.graph.layout import SegmentSpec, layout
 from engine.graph.spec import Graph
+from engine.graph.walk import listed
 from engine.layers.base import BuildOptions, Part, Task, TaskLayer
 from engine.layers.input import Input
 from engine.modules.dropout import Dropout
@@ -60,8 +62,18 @@ class CompiledModel:
 
         Args:
             inputs: by name of input layer, images (N, C, H, W) or vectors (N, D), raw values.
+
+        Raises:
+            GraphError: an input layer got no values.
         """
-        values = [inputs[name] for name in self.inputs]
+        try:
+            values = [inputs[name] for name in self.inputs]
+        except KeyError as error:
+            raise GraphError(
+                f"got values for {listed(list(inputs))}, expected {listed(self.inputs)}",
+                got=list(inputs),
+                expected=list(self.inputs),
+            ) from error
         if self.channels_last:
             values = [_channels_last(value) for value in values]
         results = self.module(*values)

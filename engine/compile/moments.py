@@ -29,6 +29,7 @@ class EpochMoments:
         self.mean: Tensor | None = None
         self.variance: Tensor | None = None
         self._epsilon: Tensor | None = None
+        self._has_zero_epsilon = any(layer.epsilon == 0.0 for layer in layers)
 
     def reset(self) -> None:
         """Forget all rows."""
@@ -44,6 +45,8 @@ class EpochMoments:
             return
         mean = torch.cat(means).to(torch.float64)
         variance = torch.cat(invstds).to(torch.float64).pow_(-2)
+        if self._has_zero_epsilon:
+            variance.masked_fill_(variance.isinf(), 0.0)  # torch's 1/√0 is 0
         variance.sub_(self._epsilons(mean)).clamp_min_(0.0)
         self.merge(rows, mean, variance)
 

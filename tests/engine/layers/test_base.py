@@ -60,7 +60,7 @@ def test_every_option_of_every_layer_is_described() -> None:
 @pytest.mark.parametrize(("name", "aliases"), [("convo", ()), ("other", ("pooling",))])
 def test_a_name_taken_twice_is_refused(name: str, aliases: tuple[str, ...]) -> None:
     taken = name if name == "convo" else "pooling"
-    kind = type("Kind", (Bare,), {"aliases": aliases})
+    kind: type[Layer] = type("Kind", (Bare,), {"aliases": aliases})
     kind.model_fields["type"].default = name
 
     with pytest.raises(ValueError, match=f"^layer type '{taken}' is registered twice$"):

@@ -119,8 +119,10 @@ def test_a_loss_alone_has_as_many_neurons_as_its_source_has_values() -> None:
         (
             {"error": "ENTROPY"},
             VALUES,
-            "option 'error' got 'ENTROPY' with a target that is interval, "
-            "expected NORMAL, POISSON or GAMMA",
+            (
+                "option 'error' got 'ENTROPY' with a target that is interval, "
+                "expected NORMAL, POISSON or GAMMA"
+            ),
         ),
         (
             {"act": "TANH"},
@@ -130,14 +132,18 @@ def test_a_loss_alone_has_as_many_neurons_as_its_source_has_values() -> None:
         (
             {"act": "SOFTMAX"},
             VALUES,
-            "option 'act' got 'SOFTMAX' with error 'NORMAL', "
-            "expected another: SOFTMAX is for nominal targets",
+            (
+                "option 'act' got 'SOFTMAX' with error 'NORMAL', "
+                "expected another: SOFTMAX is for nominal targets"
+            ),
         ),
         (
             {"act": "TANH", "error": "GAMMA"},
             VALUES,
-            "option 'act' got 'TANH' with error 'GAMMA', "
-            "expected 'EXP', 'SOFTPLUS' or 'LOGISTIC', whose values are positive",
+            (
+                "option 'act' got 'TANH' with error 'GAMMA', "
+                "expected 'EXP', 'SOFTPLUS' or 'LOGISTIC', whose values are positive"
+            ),
         ),
     ],
 )

@@ -64,7 +64,7 @@ def test_padding_of_one_axis_leaves_the_other_automatic() -> None:
 
 def theano_images() -> np.ndarray:
     """Return the images of the Theano tutorial, F69: numpy's legacy generator with seed 1."""
-    return np.random.RandomState(1).rand(3, 2, 5, 5)  # noqa: NPY002 - the documented generator
+    return np.random.RandomState(1).rand(3, 2, 5, 5)
 
 
 def test_the_images_of_the_tutorial_are_regenerated() -> None:

@@ -1,0 +1,249 @@
+"""What holds for every registered layer type, and for each way to declare it listed here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.compile.lower import CompiledModel, compile_graph
+from engine.devices import seeded
+from engine.graph.infer import account, bind
+from engine.graph.layout import layout
+from engine.graph.spec import Graph
+from engine.layers.base import LAYERS, BuildOptions, Layer, Target, TaskLayer
+from engine.layers.input import Input
+from engine.layers.output import Output
+from engine.shapes import Shape
+from engine.weights import load_weights, read_weights
+
+IMAGE: Shape = (2, 6, 5)
+VECTOR: Shape = (7,)
+TARGET = Target("nominal", 3)
+ROWS = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to declare a layer.
+
+    Attributes:
+        options: on the model of the layer, without the type.
+        sources: shapes of the layers before it.
+    """
+
+    type: str
+    options: dict[str, object]
+    sources: tuple[Shape, ...] = (IMAGE,)
+
+    def __str__(self) -> str:
+        options = ",".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.type}({options}) on {self.sources}"
+
+    @property
+    def layer(self) -> Layer:
+        layer = LAYERS[self.type].model_validate(self.options)
+        return layer.bind(TARGET) if isinstance(layer, TaskLayer) else layer
+
+
+CASES = [
+    Case("input", {"n_channels": 2, "width": 5, "height": 6}, ()),
+    Case("input", {"features": 7, "scale": 0.5, "offsets": (1.0,), "norm_stds": (2.0,)}, ()),
+    Case("convo", {"n_filters": 3}),
+    Case("convo", {"n_filters": 3, "width": 4, "stride": 2, "act": "TANH"}),
+    Case("convo", {"n_filters": 3, "padding": 0, "include_bias": False, "act": "ELU"}),
+    Case("pool", {}),
+    Case("pool", {"width": 3, "stride": 1, "pool": "MEAN"}),
+    Case("pool", {"width": 3, "padding": 2, "pool": "MIN"}),
+    Case("pool", {"width": 3, "stride": 2, "pool": "MEDIAN"}),
+    Case("pool", {"width": 0, "height": 0, "pool": "MEAN"}),
+    Case("fc", {"n": 4}),
+    Case("fc", {"n": 4, "include_bias": False, "act": "SOFTPLUS"}, (VECTOR,)),
+    Case("fc", {"n": 4, "act": "LEAKY"}, (IMAGE, VECTOR)),
+    Case("batchnorm", {}),
+    Case("batchnorm", {"act": "GELU", "epsilon": 0.1}, (VECTOR,)),
+    Case("residual", {}, (IMAGE, IMAGE)),
+    Case("residual", {"act": "RECTIFIER"}, (VECTOR,)),
+    Case("concat", {}, (IMAGE, (1, 6, 5))),
+    Case("concat", {"act": "LOGISTIC"}, (VECTOR, VECTOR, (2,))),
+    Case("output", {}),
+    Case("output", {"n": 5, "include_bias": False}, (VECTOR,)),
+    Case("output", {"full_connect": False}, (VECTOR,)),
+]
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def network(case: Case) -> Graph:
+    """Return a bound graph in which the layer stands between inputs and an output."""
+    graph, names = Graph("net"), []
+    for place, shape in enumerate(case.sources):
+        names.append(f"in{place}")
+        declared = dict(zip(("n_channels", "height", "width"), shape, strict=False))
+        source = declared if len(shape) == 3 else {"features": shape[0]}
+        graph = graph.add(names[-1], Input.model_validate(source))
+    graph = graph.add("it", LAYERS[case.type].model_validate(case.options), names)
+    if graph.node("it").layer.is_task:
+        return bind(graph, {}, {"it": TARGET})
+    return bind(graph.add("end", Output(), ["it"]), {}, {"end": TARGET})
+
+
+def compiled(case: Case, seed: int = 1, options: BuildOptions | None = None) -> CompiledModel:
+    chosen = options or BuildOptions()
+    return compile_graph(network(case), chosen, generator=seeded(seed), outputs=["it"])
+
+
+def values(shape: Shape, *, seed: int = 1) -> Tensor:
+    draw = np.random.default_rng(seed).normal(size=(ROWS, *shape))
+    return torch.tensor(draw, dtype=torch.float32)
+
+
+def inputs(model: CompiledModel) -> dict[str, Tensor]:
+    shapes = model.graph.shapes
+    found: dict[str, Tensor] = {}
+    for place, name in enumerate(model.inputs):
+        shape = shapes[name]
+        assert shape is not None
+        found[name] = values(shape, seed=place + 1)
+    return found
+
+
+def module_of(model: CompiledModel) -> nn.Module:
+    return model.module.get_submodule(f"layer_{model.graph.node('it').id}")
+
+
+def test_every_registered_type_has_a_case() -> None:
+    assert {case.type for case in CASES} == set(LAYERS)
+
+
+@every_case
+@pytest.mark.parametrize("equal", [False, True])
+def test_the_inferred_shape_is_that_of_the_modules_output(
+    case: Case,
+    equal: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    options = BuildOptions(force_equal_padding=equal)
+    model = compiled(case, options=options)
+
+    results = model(inputs(model))
+
+    inferred = case.layer.infer(case.sources, options)
+    assert tuple(results["it"].shape) == (ROWS, *(inferred or ()))
+    assert results["it"].dtype == torch.float32
+
+
+@every_case
+def test_a_layer_survives_json(case: Case) -> None:
+    layer = LAYERS[case.type].model_validate(case.options)
+
+    assert LAYERS[case.type].model_validate_json(layer.model_dump_json()) == layer
+
+
+@every_case
+def test_numbers_survive_the_weight_table(case: Case) -> None:
+    first, second = compiled(case, seed=1), compiled(case, seed=2)
+
+    load_weights(second, read_weights(first))
+
+    for model in (first, second):
+        model.eval()
+    for name, result in first(inputs(first)).items():
+        assert torch.equal(second(inputs(second))[name], result)
+
+
+@every_case
+def test_tensors_of_the_module_are_those_the_layer_declares(case: Case) -> None:
+    module = module_of(compiled(case))
+    declared = case.layer.tensors(case.sources, BuildOptions())
+
+    parameters = {name: tuple(each.shape) for name, each in module.named_parameters()}
+    state = {name: tuple(each.shape) for name, each in module.state_dict().items()}
+    assert parameters == {s.name: s.shape for s in declared if s.part != "statistics"}
+    assert state == {s.name: s.shape for s in declared}
+
+
+@every_case
+def test_parameters_are_counted_as_the_module_has_them(case: Case) -> None:
+    model = compiled(case)
+    counted = next(each for each in account(model.graph) if each.name == "it")
+    parameters = sum(each.numel() for each in module_of(model).parameters())
+    buffers = sum(each.numel() for each in module_of(model).state_dict().values()) - parameters
+
+    assert (counted.weights or 0) + (counted.biases or 0) == parameters
+    assert counted.statistics == buffers
+    assert sum(spec.size for spec in layout(model.graph, model.options)) == sum(
+        each.numel() for each in model.module.state_dict().values()
+    )
+
+
+@every_case
+def test_a_gradient_reaches_every_weight(case: Case) -> None:
+    model = compiled(case)
+    task = next(iter(model.tasks))
+
+    loss = model.tasks[task].loss(model(inputs(model))[task], torch.tensor([0, 1, 2, 1]))
+    parameters = model.parameters()
+    gradients = torch.autograd.grad(loss.mean(), parameters) if parameters else ()
+
+    # a gradient may be zero by chance for a value, not for a tensor
+    assert all(bool(gradient.ne(0).any()) for gradient in gradients)
+
+
+@every_case
+def test_a_gradient_reaches_every_source(case: Case) -> None:
+    model = compiled(case)
+    module = module_of(model)
+    sources = [values(s, seed=n).requires_grad_() for n, s in enumerate(case.sources)]
+    if not sources:
+        return
+
+    result = module(*sources)
+    weights = torch.rand(result.shape, generator=seeded(1))
+    gradients = torch.autograd.grad((result * weights).sum(), sources)
+
+    assert all(bool(gradient.ne(0).any()) for gradient in gradients)
+
+
+@every_case
+def test_a_layer_leaves_its_sources_as_they_were(case: Case) -> None:
+    module = module_of(compiled(case))
+    sources = [values(s, seed=n) for n, s in enumerate(case.sources)]
+
+    for mode in (True, False):
+        module.train(mode)(*sources) if sources else None
+    assert all(
+        torch.equal(source, values(s, seed=n))
+        for n, (source, s) in enumerate(zip(sources, case.sources, strict=True))
+    )
+
+
+@every_case
+def test_the_memory_order_of_images_does_not_change_numbers(case: Case) -> None:
+    plain, other = compiled(case), compiled(case)
+    other.to(torch.device("cpu"), channels_last=True)
+
+    for name, result in plain(inputs(plain)).items():
+        torch.testing.assert_close(other(inputs(other))[name], result, atol=1e-5, rtol=1e-4)
+
+
+@every_case
+def test_one_row_gives_what_it_gives_in_a_batch(case: Case) -> None:
+    model = compiled(case)
+    model(inputs(model))
+    model.end_epoch()
+    model.eval()
+    whole = model(inputs(model))["it"]
+
+    for row in range(ROWS):
+        alone = model({name: each[row : row + 1] for name, each in inputs(model).items()})["it"]
+        torch.testing.assert_close(alone[0], whole[row], atol=1e-5, rtol=1e-4)
+
+
+@every_case
+def test_the_declaration_names_its_type(case: Case) -> None:
+    layer = LAYERS[case.type].model_validate({"type": case.type, **case.options})
+
+    assert layer.type == case.type
+    assert (layer.title, layer.prefix) != ("", "")
+    assert type(layer).__doc__
