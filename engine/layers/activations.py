@@ -30,7 +30,7 @@ ActivationName = Literal[
     "COS",
     "FCMP",
 ]
-OutputActivationName = ActivationName | Literal["SOFTMAX"]
+OutputActivationName = Literal[ActivationName, "SOFTMAX"]
 
 ACTIVATION_SYNONYMS = Synonyms({"RELU": "RECTIFIER", "SIGMOID": "LOGISTIC"})
 
