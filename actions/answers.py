@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from actions.ports import TableInfo
 from actions.results import ActionResult, Cell, Column, ColumnType, ResultTable
 
+Declared = Sequence[tuple[str, ColumnType]]
+"""Columns by name and type."""
 
-def result_table(
-    columns: Sequence[tuple[str, ColumnType]], rows: Iterable[Sequence[Cell]], title: str = ""
-) -> ResultTable:
+
+def result_table(columns: Declared, rows: Iterable[Sequence[Cell]], title: str = "") -> ResultTable:
     """Return a result table from pairs of name and type, and rows."""
     declared = tuple(Column(name, kind) for name, kind in columns)
     return ResultTable(declared, tuple(tuple(row) for row in rows), title)

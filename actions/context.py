@@ -27,6 +27,7 @@ class Context:
         report: sends an event to the job's followers; outside a job nobody listens.
         cancelled: whether the caller has asked the work to stop.
         threads: processor threads the action may use.
+        caslib_roots: folders inside which caslibs may be added.
         job_id: the job this action runs as, or None.
         messages: the log lines of the answer, in order; append with :meth:`note` and :meth:`warn`.
     """
@@ -39,6 +40,7 @@ class Context:
     caslibs: CaslibStore
     threads: int = 1
     upload: Path | None = None
+    caslib_roots: tuple[Path, ...] = ()
     job_id: str | None = None
     report: Reporter = _nobody_listens
     cancelled: Callable[[], bool] = _never

@@ -305,7 +305,7 @@ def _any(reader: _Reader, shape: Shape, value: object, path: str) -> object:
 
 
 def _choice(shape: Shape, value: object, path: str) -> object:
-    if value in shape.items and not isinstance(value, bool):
+    if any(value == each and type(value) is type(each) for each in shape.items):
         return value
     choices = [str(each) for each in shape.items]
     if isinstance(value, str):

@@ -14,6 +14,9 @@ from engine.layers.base import LAYERS, Aliases, Layer, Negated
 Schema = dict[str, Any]
 
 
+_KINDS = {str: "string", bool: "boolean", int: "integer"}
+
+
 def json_schema(model: type[BaseModel]) -> Schema:
     """Return the JSON Schema of a parameter class.
 
@@ -80,7 +83,7 @@ def _single(shape: Shape) -> Schema:
         case "model":
             return _shorthand(shape.type)
         case "literal":
-            kind = "string" if all(isinstance(each, str) for each in shape.items) else "integer"
+            kind = _KINDS[type(shape.items[0])]
             schema: Schema = {"type": kind, "enum": list(shape.items)}
             if shape.synonyms:
                 schema["x-synonyms"] = shape.synonyms

@@ -17,23 +17,22 @@ from actions.fields import camel
 from engine.graph.spec import Graph, Node
 from engine.weights import Chunk
 
-MODEL_SCHEMA = pa.schema(
-    [
-        ("_DLKey0_", pa.string()),
-        ("_DLKey1_", pa.string()),
-        ("_DLChrVal_", pa.string()),
-        ("_DLNumVal_", pa.float64()),
-        ("_DLLayerID_", pa.int64()),
-    ]
-)
+_MODEL: list[tuple[str, pa.DataType]] = [
+    ("_DLKey0_", pa.string()),
+    ("_DLKey1_", pa.string()),
+    ("_DLChrVal_", pa.string()),
+    ("_DLNumVal_", pa.float64()),
+    ("_DLLayerID_", pa.int64()),
+]
 
-WEIGHTS_SCHEMA = pa.schema(
-    [
-        ("_LayerID_", pa.int64()),
-        ("_WeightID_", pa.int64()),
-        ("_Weight_", pa.float32()),
-    ]
-)
+_WEIGHTS: list[tuple[str, pa.DataType]] = [
+    ("_LayerID_", pa.int64()),
+    ("_WeightID_", pa.int64()),
+    ("_Weight_", pa.float32()),
+]
+
+MODEL_SCHEMA = pa.schema(_MODEL)
+WEIGHTS_SCHEMA = pa.schema(_WEIGHTS)
 
 FAMILIES = {"DNN": 0, "CNN": 1, "RNN": 2}
 """The numbers of the network families in the first row."""

@@ -1,1 +1,5 @@
-"""The action set."""
+"""The action set ``image``."""
+
+from actions.image import load_images
+
+__all__ = ["load_images"]

@@ -1,0 +1,1 @@
+"""Files of rows, read as streams of Arrow batches in constant memory."""

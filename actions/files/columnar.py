@@ -1,0 +1,83 @@
+"""Parquet and Arrow IPC files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import ipc, parquet
+
+from actions.errors import InvalidFile
+from actions.files.rows import BATCH_ROWS, Rows, plain, plain_schema
+
+ARROW_MAGIC = b"ARROW1"
+PARQUET_MAGIC = b"PAR1"
+
+
+def read_parquet(path: Path) -> Rows:
+    """Open a Parquet file; one group of rows is in memory at a time.
+
+    Raises:
+        InvalidFile: it is no Parquet file, is damaged, or has a type a table cannot hold.
+    """
+    with _explained("Parquet"):
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
+        schema = plain_schema(file.schema_arrow)
+        return Rows(schema, plain(_row_groups(file), schema))
+
+
+def _row_groups(file: parquet.ParquetFile) -> Iterator[pa.RecordBatch]:
+    with file, _explained("Parquet"):
+        yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+
+
+def read_arrow(path: Path) -> Rows:
+    """Open an Arrow IPC file or stream.
+
+    Raises:
+        InvalidFile: it is neither, is damaged, or has a type a table cannot hold.
+    """
+    with path.open("rb") as head:
+        is_file = head.read(len(ARROW_MAGIC)) == ARROW_MAGIC
+    with _explained("Arrow"):
+        batches = _file(path) if is_file else _stream(path)
+        schema = plain_schema(next(batches).schema)
+        return Rows(schema, plain(batches, schema))
+
+
+def _file(path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield an empty batch, for its schema, and then those of a file."""
+    with _explained("Arrow"), pa.memory_map(str(path)) as source, ipc.open_file(source) as reader:
+        yield _empty(reader.schema)
+        for place in range(reader.num_record_batches):
+            yield _checked(reader.get_batch(place))
+
+
+def _stream(path: Path) -> Iterator[pa.RecordBatch]:
+    with (
+        _explained("Arrow"),
+        pa.OSFile(str(path), "rb") as source,
+        ipc.open_stream(source) as reader,
+    ):
+        yield _empty(reader.schema)
+        for batch in reader:
+            yield _checked(batch)
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Check offsets and text of a batch from outside; nothing else does."""
+    batch.validate(full=True)
+    return batch
+
+
+@contextmanager
+def _explained(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidFile(f"the file cannot be read as {kind}: {reason}", kind=kind) from None

@@ -1,0 +1,157 @@
+"""Rows as JSON objects: one array of them, or one after another (newline-delimited).
+
+Read in two passes, the first finds the columns and their types over the whole file: boolean, int64,
+double, or text where values differ in kind. A key that is missing in a row, null, and NaN are
+missing values.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import pyarrow as pa
+
+from actions.errors import InvalidFile
+from actions.files.rows import BATCH_ROWS, Rows, check_names
+
+PIECE = 1 << 16
+"""Characters read at a time."""
+LONGEST_ROW = 16 << 20
+"""Characters of one object."""
+
+INT64 = range(-(2**63), 2**63)
+
+Object = Mapping[str, object]
+
+_SPACE = " \t\r\n"
+
+
+def read_json(path: Path) -> Rows:
+    """Open JSON rows.
+
+    Raises:
+        InvalidFile: it is no JSON of that form, or a value is an array or an object; the message
+            names the row.
+    """
+    types: dict[str, pa.DataType] = {}
+    for row, record in enumerate(_objects(path), start=1):
+        for name, value in record.items():
+            found = _type(value, name, row)
+            types[name] = _common(types.get(name), found) if found else types.get(name, pa.null())
+    check_names(list(types))
+    fields = [(n, pa.float64() if pa.types.is_null(t) else t) for n, t in types.items()]
+    schema = pa.schema([pa.field(name, kind) for name, kind in fields])
+    return Rows(schema, _batches(path, schema))
+
+
+def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    records = _objects(path)
+    while rows := list(islice(records, BATCH_ROWS)):
+        columns = [
+            pa.array([_cell(row.get(field.name), field.type) for row in rows], field.type)
+            for field in schema
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _type(value: object, name: str, row: int) -> pa.DataType | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return pa.bool_()
+        case int():
+            return pa.int64() if value in INT64 else pa.float64()
+        case float():
+            return pa.float64()
+        case str():
+            return pa.string()
+    raise InvalidFile(
+        f"row {row} of the file has {'an array' if isinstance(value, list) else 'an object'} in "
+        f"{name!r}, expected text, a number, true, false or null",
+        row=row,
+        column=name,
+    )
+
+
+def _common(known: pa.DataType | None, found: pa.DataType) -> pa.DataType:
+    if known is None or pa.types.is_null(known) or known == found:
+        return found
+    if {known, found} == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    return pa.string()
+
+
+def _cell(value: object, kind: pa.DataType) -> object:
+    if value is None or isinstance(value, str):
+        return value
+    if pa.types.is_string(kind):
+        return json.dumps(value)
+    return float(value) if pa.types.is_floating(kind) and isinstance(value, int) else value
+
+
+def _objects(path: Path) -> Iterator[Object]:
+    with path.open(encoding="utf-8-sig") as file:
+        try:
+            yield from _parsed(file)
+        except UnicodeDecodeError:
+            raise InvalidFile("the file is not UTF-8 text, expected JSON rows") from None
+
+
+def _parsed(file: TextIO) -> Iterator[Object]:
+    """Yield the objects of an array or of lines, reading only as far as the next one's end."""
+    decoder = json.JSONDecoder(parse_constant=_constant)
+    text, place, row = file.read(PIECE), 0, 0
+    place = _skip(text, place, _SPACE)
+    in_array = text[place : place + 1] == "["
+    between = _SPACE + ("," if in_array else "")
+    place += in_array
+    while True:
+        place = _skip(text, place, between)
+        if place >= len(text):
+            text, place = file.read(PIECE), 0
+            if text:
+                continue
+            if in_array:
+                raise InvalidFile("the file ends inside an array, expected ']'")
+            return
+        if in_array and text[place] == "]":
+            return
+        row += 1
+        record, place, text = _next(decoder, file, text[place:], row)
+        yield record
+
+
+def _next(decoder: json.JSONDecoder, file: TextIO, text: str, row: int) -> tuple[Object, int, str]:
+    """Return the object a text begins with, where it ends, and the text read for it."""
+    wanted = PIECE
+    while True:
+        try:
+            record, place = decoder.raw_decode(text)
+            break
+        except (json.JSONDecodeError, RecursionError) as error:
+            more = file.read(wanted)
+            if not more or len(text) > LONGEST_ROW:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
+                raise InvalidFile(
+                    f"row {row} of the file is no JSON object: {reason}", row=row
+                ) from None
+            text, wanted = text + more, 2 * wanted
+    if not isinstance(record, dict):
+        raise InvalidFile(
+            f"row {row} of the file is {type(record).__name__}, expected an object", row=row
+        )
+    return record, place, text
+
+
+def _constant(name: str) -> None:
+    if name != "NaN":
+        raise InvalidFile(f"the file holds {name}, expected finite numbers")
+
+
+def _skip(text: str, place: int, characters: str) -> int:
+    while place < len(text) and text[place] in characters:
+        place += 1
+    return place

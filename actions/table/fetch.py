@@ -1,0 +1,123 @@
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from actions.columns import result_columns, result_rows
+from actions.context import Context
+from actions.errors import InvalidParameters, TooLarge
+from actions.params import NAME_LENGTH, ActionParams, TableRef, Variable
+from actions.query import Order
+from actions.reading import OpenTable, open_table
+from actions.registry import action
+from actions.results import ActionResult, Cell, Column, ResultTable
+from engine.layers.base import Aliases, Synonyms
+
+PAGE_ROWS = 20
+"""Rows of a page when nothing says how many, as in CAS."""
+ANSWER_BYTES = 64 << 20
+"""Most bytes of column values in one answer."""
+
+
+class SortItem(ActionParams):
+    """A column to order by; a bare string stands for its name."""
+
+    shorthand = "name"
+    later = ("formatted",)
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    """Name of the column; `` desc`` after it turns the order around."""
+    order: Annotated[
+        Literal["ASCENDING", "DESCENDING"], Synonyms({"ASC": "ASCENDING", "DESC": "DESCENDING"})
+    ] = "ASCENDING"
+    """ASCENDING begins with missing values, DESCENDING ends with them."""
+
+    @property
+    def parsed(self) -> Order:
+        name, _, direction = self.name.rpartition(" ")
+        if name and direction.lower() in ("asc", "desc"):
+            return Order(name.strip(), direction.lower() == "desc")
+        return Order(self.name, self.order == "DESCENDING")
+
+
+class FetchParams(ActionParams):
+    """Parameters of table.fetch."""
+
+    later = ("format", "computedVars", "computedVarsProgram")
+
+    table: TableRef
+    """The table to read, of any kind."""
+    fetch_vars: tuple[Variable, ...] = ()
+    """Columns to give, in this order; left out: those of ``table.vars``, or all."""
+    from_: Annotated[int, Field(ge=1)] = 1
+    """First row, counted from 1, after ``where`` and ordering."""
+    to: Annotated[int, Field(ge=0)] | None = None
+    """Last row; left out: 20 rows from the first on."""
+    offset: Annotated[int, Field(ge=0)] | None = None
+    """Rows to leave out, in place of ``from``."""
+    limit: Annotated[int, Field(ge=0)] | None = None
+    """Rows to give, in place of ``to``."""
+    max_rows: Annotated[int, Field(ge=0)] | None = None
+    """Most rows to give, whatever ``to`` says; left out: no further limit."""
+    sort_by: Annotated[tuple[SortItem, ...], Aliases("orderBy")] = ()
+    """Columns to order by."""
+    index: bool = False
+    """Give ``_Index_`` first, the position of a row counted from 1."""
+    sas_types: bool = False
+    """Accepted; types are the table's own."""
+
+    @property
+    def first(self) -> int:
+        """0-based first row."""
+        return self.offset if self.offset is not None else self.from_ - 1
+
+    @property
+    def rows(self) -> int:
+        """Rows asked for."""
+        if self.limit is not None:
+            rows = self.limit
+        else:
+            rows = PAGE_ROWS if self.to is None else max(0, self.to - self.first)
+        return rows if self.max_rows is None else min(rows, self.max_rows)
+
+
+@action("table.fetch")
+def fetch(ctx: Context, p: FetchParams) -> ActionResult:
+    """Return rows of a table: a page of data, of a model's options, or of weights.
+
+    Raises:
+        TableNotFound: the session sees no such table.
+        ColumnNotFound: a column does not exist.
+        InvalidExpression: ``where`` cannot be read.
+        TooLarge: the rows do not fit in an answer.
+    """
+    if p.offset is not None and p.from_ != 1:
+        raise InvalidParameters("parameters 'from' and 'offset' got both, expected one of them")
+    table = open_table(
+        ctx,
+        p.table,
+        order=tuple(item.parsed for item in p.sort_by),
+        offset=p.first,
+        limit=p.rows,
+        columns=tuple(each.name for each in p.fetch_vars),
+    )
+    rows = list(_within_limit(table))
+    columns = result_columns(table.schema)
+    if p.index:
+        columns = (Column("_Index_", "int64"), *columns)
+        rows = [(p.first + at, *row) for at, row in enumerate(rows, start=1)]
+    title = f"Selected Rows from Table {table.info.name.upper()}"
+    return ActionResult(tables={"Fetch": ResultTable(columns, tuple(rows), title)})
+
+
+def _within_limit(table: OpenTable) -> Iterator[tuple[Cell, ...]]:
+    held = 0
+    for batch in table.batches():
+        held += batch.nbytes
+        if held > ANSWER_BYTES:
+            raise TooLarge(
+                f"the rows got more than {ANSWER_BYTES} bytes, expected at most as many in one "
+                "answer; ask for fewer rows or columns, or download the table",
+                limit=ANSWER_BYTES,
+            )
+        yield from result_rows(batch)

@@ -1,0 +1,47 @@
+from pathlib import PurePosixPath
+
+from actions.answers import made
+from actions.context import Context
+from actions.files.detect import ImportOptions, open_rows
+from actions.params import ActionParams, OutTable, Variable
+from actions.paths import existing
+from actions.query import Query, plan, run
+from actions.registry import action
+from actions.results import ActionResult
+from actions.writing import store_rows
+
+
+class LoadTableParams(ActionParams):
+    """Parameters of table.loadTable."""
+
+    path: str
+    """File or folder of images, inside the caslib."""
+    caslib: str | None = None
+    """Caslib of the file; left out: the session's active one."""
+    cas_out: OutTable | None = None
+    """The table to make; left out: named as the file, without its ending."""
+    import_options: ImportOptions = ImportOptions()
+    """How the file is read."""
+    where: str | None = None
+    """Condition that chooses rows."""
+    vars: tuple[Variable, ...] = ()
+    """Columns to keep; left out: all."""
+
+
+@action("table.loadTable")
+def load_table(ctx: Context, p: LoadTableParams) -> ActionResult:
+    """Make a data table of a file or a folder of images in a caslib.
+
+    Raises:
+        PathForbidden: the path leads out of the caslib.
+        FileNotFound: there is no such file.
+        InvalidFile: the file is not what it claims to be.
+        TableExists: the name is taken and ``replace`` is false.
+    """
+    path = existing(ctx.caslibs.find(p.caslib), p.path)
+    out = p.cas_out or OutTable(name=PurePosixPath(p.path).stem, caslib=p.caslib)
+    rows = open_rows(path, p.import_options)
+    query = Query(p.where, tuple(each.name for each in p.vars))
+    found = plan(query, rows.schema, f"the file {p.path!r}")
+    batches = run(found, (batch.select(found.reads) for batch in rows.batches))
+    return made(store_rows(ctx, found.schema, batches, out.output))
