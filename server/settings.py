@@ -92,8 +92,13 @@ class Settings(BaseSettings):
     @property
     def absolute(self) -> Self:
         """These settings with every path made independent of the working folder."""
-        paths = {"data": self.data.absolute(), "spool": self.spool_folder.absolute()}
-        return self.model_copy(update=paths)
+        return self.model_copy(
+            update={
+                "database": _absolute(self.database),
+                "data": self.data.absolute(),
+                "spool": self.spool_folder.absolute(),
+            }
+        )
 
 
 def processors() -> int:
@@ -118,6 +123,13 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 def is_worker_environment() -> bool:
     """Return whether this process was started with the memory settings of a worker."""
     return all(name in os.environ for name in _KEEP_MEMORY)
+
+
+def _absolute(database: str) -> str:
+    scheme = "sqlite:///"
+    if not database.startswith(scheme):
+        return database
+    return scheme + str(Path(database.removeprefix(scheme)).absolute())
 
 
 def _exported(settings: Settings) -> dict[str, str]:

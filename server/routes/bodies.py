@@ -51,7 +51,7 @@ async def spool_body(request: Request, path: Path) -> int:
         return size + await file.write(gathered)
 
 
-def parse_object(body: bytes) -> dict[str, Json]:
+def parse_object(body: bytes, place: str = "the body") -> dict[str, Json]:
     """Return the JSON object of a body; an empty body is an empty object.
 
     Raises:
@@ -62,21 +62,21 @@ def parse_object(body: bytes) -> dict[str, Json]:
     try:
         value: Json = json.loads(body, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
+        position = f"line {error.lineno}, column {error.colno}"
         raise InvalidParameters(
-            f"the body is not JSON at {place}: {error.msg}", line=error.lineno, column=error.colno
+            f"{place} is not JSON at {position}: {error.msg}", line=error.lineno, column=error.colno
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidParameters(
-            f"the body is not JSON at byte {error.start}: it is not UTF-8", byte=error.start
+            f"{place} is not JSON at byte {error.start}: it is not UTF-8", byte=error.start
         ) from error
     except RecursionError as error:
-        raise InvalidParameters("the body is nested too deeply to be read") from error
+        raise InvalidParameters(f"{place} is nested too deeply to be read") from error
     except ValueError as error:
-        raise InvalidParameters(f"the body holds a number that cannot be read: {error}") from error
+        raise InvalidParameters(f"{place} holds a number that cannot be read: {error}") from error
     if not isinstance(value, dict):
         kind = type(value).__name__
-        raise InvalidParameters(f"the body got a JSON {_KINDS.get(kind, kind)}, expected an object")
+        raise InvalidParameters(f"{place} got a JSON {_KINDS.get(kind, kind)}, expected an object")
     return value
 
 

@@ -60,7 +60,7 @@ def _readable(kind: pa.DataType) -> pa.DataType:
     return pa.string() if is_text else kind
 
 
-def _read(column: pa.Array[Any]) -> pa.Array[Any]:
+def _read(column: "pa.Array[Any]") -> "pa.Array[Any]":
     if _readable(column.type) == column.type:
         return column
     return pa.array([_as_text(value) for value in column.to_pylist()], pa.string())

@@ -93,7 +93,7 @@ def test_a_caller_who_prefers_so_gets_the_job_and_not_its_result(working: Runnin
 def test_wrong_parameters_of_a_job_are_told_before_there_is_one(
     working: Running, prefer: str
 ) -> None:
-    before = working.client.get("/v1/jobs").json()["jobs"]
+    before = [job["id"] for job in working.client.get("/v1/jobs").json()["jobs"]]
 
     answer = working.client.post(
         "/v1/actions/trial.train", json={"epoch": 1}, headers={"Prefer": prefer}
@@ -102,7 +102,7 @@ def test_wrong_parameters_of_a_job_are_told_before_there_is_one(
     assert answer.status_code == 400
     assert answer.json()["code"] == "params.invalid"
     assert answer.json()["details"]["nearest"] == ["epochs"]
-    assert working.client.get("/v1/jobs").json()["jobs"] == before
+    assert [job["id"] for job in working.client.get("/v1/jobs").json()["jobs"]] == before
 
 
 def test_a_declared_failure_of_a_job_answers_with_its_own_status(working: Running) -> None:
@@ -161,10 +161,6 @@ def test_a_body_over_the_limit_is_refused_without_being_read(client: httpx.Clien
 
 
 def test_a_file_action_says_where_its_file_goes(client: httpx.Client) -> None:
-    names = [each["name"] for each in client.get("/v1/actions").json()["actions"]]
-    if "table.upload" not in names:
-        pytest.skip("table.upload is not there")
-
     answer = client.post("/v1/actions/table.upload", content=json.dumps({}))
 
     assert answer.status_code == 400

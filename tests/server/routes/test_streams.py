@@ -1,0 +1,61 @@
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from server.routes.streams import arrow_stream, csv_stream
+
+SCHEMA = pa.schema(
+    {"n": pa.int64(), "text": pa.string(), "image": pa.binary(), "list": pa.list_(pa.int8())}
+)
+ROWS: list[dict[str, object]] = [
+    {"n": 1, "text": 'say "hi", twice', "image": b"\x00\xff", "list": [1, 2]},
+    {"n": None, "text": None, "image": None, "list": None},
+]
+
+
+def batches(count: int) -> Iterator[pa.RecordBatch]:
+    return iter([pa.RecordBatch.from_pylist(ROWS, schema=SCHEMA)] * count)
+
+
+def test_an_arrow_stream_holds_every_batch() -> None:
+    stream = b"".join(arrow_stream(SCHEMA, batches(3)))
+
+    table = ipc.open_stream(stream).read_all()
+
+    assert table.schema == SCHEMA
+    assert table.column("image").to_pylist() == [b"\x00\xff", None] * 3
+
+
+def test_an_arrow_stream_of_no_rows_has_the_columns() -> None:
+    assert ipc.open_stream(b"".join(arrow_stream(SCHEMA, batches(0)))).schema == SCHEMA
+
+
+def test_a_stream_is_handed_out_batch_by_batch() -> None:
+    taken = 0
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        nonlocal taken
+        for batch in batches(3):
+            taken += 1
+            yield batch
+
+    stream = arrow_stream(SCHEMA, counted())
+
+    assert [(bool(piece), taken) for piece in stream] == [
+        (True, 1),
+        (True, 2),
+        (True, 3),
+        (True, 3),
+    ]
+
+
+def test_csv_has_one_header_quoted_text_and_binary_values_as_base64() -> None:
+    text = b"".join(csv_stream(SCHEMA, batches(2))).decode()
+
+    row = '1,"say ""hi"", twice","AP8=","[1, 2]"'
+    assert text.splitlines() == ['"n","text","image","list"', row, ",,,", row, ",,,"]
+
+
+def test_csv_of_no_rows_is_its_header() -> None:
+    assert b"".join(csv_stream(SCHEMA, batches(0))) == b'"n","text","image","list"\n'

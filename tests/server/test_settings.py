@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from server.settings import Settings, is_worker_environment, processors, worker_environment
+
+
+def test_defaults_serve_this_machine_alone_from_one_file() -> None:
+    settings = Settings()
+
+    assert settings.database == "sqlite:///castorch.db"
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8080, 1)
+    assert settings.is_loopback
+    assert settings.threads == processors()
+
+
+def test_the_environment_sets_what_no_option_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASTORCH_PORT", "9000")
+    monkeypatch.setenv("CASTORCH_WORKERS", "3")
+
+    assert Settings().port == 9000
+    assert Settings(workers=2).workers == 2
+
+
+def test_a_misspelt_setting_is_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        Settings(prot=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_loopback_addresses_are_known(host: str) -> None:
+    assert Settings(host=host).is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])  # noqa: S104
+def test_everything_else_is_the_network(host: str) -> None:
+    assert not Settings(host=host).is_loopback
+
+
+def test_processors_are_shared_between_the_workers() -> None:
+    assert Settings(workers=processors() * 2).threads == 1
+    assert Settings(workers=4, worker_threads=7).threads == 7
+
+
+@pytest.mark.parametrize(
+    ("database", "shown"),
+    [
+        ("postgresql://ann:secret@db:5432/x", "postgresql://ann@db:5432/x"),
+        ("postgresql://ann:p@ss@db/x", "postgresql://ann@db/x"),
+        ("sqlite:///castorch.db", "sqlite:///castorch.db"),
+    ],
+)
+def test_a_database_is_shown_without_its_password(database: str, shown: str) -> None:
+    assert Settings(database=database).shown_database == shown
+
+
+def test_a_worker_gets_the_same_settings_with_absolute_paths(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(workers=2, worker_threads=3, extensions=("a.b", "c"), heartbeat_s=0.25)
+
+    environment = worker_environment(settings)
+    for name, value in environment.items():
+        if name.startswith("CASTORCH_"):
+            monkeypatch.setenv(name, value)
+    again = Settings()
+
+    assert again == settings.absolute
+    assert again.data == tmp_path / "castorch-data"
+    assert again.database == f"sqlite:///{tmp_path / 'castorch.db'}"
+    assert environment["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_worker_keeps_its_memory_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "1")
+
+    environment = worker_environment(Settings())
+
+    assert environment["MALLOC_MMAP_MAX_"] == "0"
+    assert environment["MALLOC_TOP_PAD_"] == "1"
+    assert not is_worker_environment()
+    for name in ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_"):
+        monkeypatch.setenv(name, environment[name])
+    assert is_worker_environment()
