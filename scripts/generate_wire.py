@@ -6,6 +6,7 @@ import keyword
 import re
 import subprocess
 import sys
+from os.path import commonprefix
 from pathlib import Path
 from textwrap import TextWrapper
 from typing import Any
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "client" / "castorch" / "layers.py"
 WIDTH = 100
 LONGEST_CHOICE = 70  # characters
+SHORTEST_WORD = 3  # characters of a word in a class's name
 HEADER = '''"""The layer types and their options; every option left out takes the server's default.
 
     layers.Convo(n_filters=20, width=5, act="TANH")
@@ -51,8 +53,18 @@ def snake(name: str) -> str:
 
 
 def class_name(kind: str, title: str) -> str:
-    """Return the class of a layer type: the schema's title where it differs only in case."""
-    return title if title.lower() == kind else kind.capitalize()
+    """Return the class of a layer type: its name with capitals where the title's words begin.
+
+    The type ``batchnorm`` titled ``BatchNormalization`` is ``BatchNorm``.
+    """
+    parts: list[str] = []
+    rest = kind
+    for word in re.findall("[A-Z][a-z0-9]*", title):
+        shared = commonprefix([rest, word.lower()])  # noqa: RUF071 - words, not paths
+        if len(shared) >= SHORTEST_WORD:
+            parts.append(shared.capitalize())
+            rest = rest[len(shared) :]
+    return kind.capitalize() if rest or not parts else "".join(parts)
 
 
 def python_type(schema: Schema) -> str:
@@ -107,7 +119,7 @@ class Aliases:
         for known, meant in self._names.items():
             if meant == annotation:
                 return known
-        pascal = "".join(word.capitalize() for word in option.split("_"))
+        pascal = "".join(word.capitalize() for word in option.split("_")) + "Choice"
         free = pascal if pascal not in self._names else layer + pascal
         self._names[free] = annotation
         return free

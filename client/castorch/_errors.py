@@ -35,6 +35,7 @@
         WeightsError          weights.mismatch
         DataError             data.invalid
         TrainingError         train.failed
+        DeviceError           device.unavailable
 
 A code this version does not know comes as a plain :class:`ActionFailed` that keeps it.
 """
@@ -271,6 +272,12 @@ class TrainingError(ActionFailed):
     """Training cannot start or cannot go on."""
 
     code = "train.failed"
+
+
+class DeviceError(ActionFailed):
+    """The machine of the server has no such device."""
+
+    code = "device.unavailable"
 
 
 def _family(kind: type[ActionFailed]) -> Iterator[type[ActionFailed]]:

@@ -67,11 +67,7 @@ class Table:
         Raises:
             TableNotFound: the session sees no such table.
         """
-        rows = self._session.run("table.tableInfo", **self._address())["TableInfo"].records()
-        for row in rows:
-            if str(row.get("Name", "")).lower() == self.name.lower():
-                return row
-        raise TableNotFound(f"the session sees no table {self.name!r}", table=self.name)
+        return self._session.run("table.tableInfo", **self._address())["TableInfo"].records()[0]
 
     @property
     def rows(self) -> int:

@@ -11,10 +11,13 @@ from typing import ClassVar, Literal
 
 from castorch._layer import Layer
 
-Init = Literal[
+InitChoice = Literal[
     "XAVIER", "XAVIER1", "XAVIER2", "MSRA", "MSRA1", "MSRA2", "UNIFORM", "NORMAL", "CAUCHY"
 ]
-Act = Literal[
+ActChoice = Literal[
+    "AUTO", "IDENTITY", "LOGISTIC", "EXP", "TANH", "RECTIFIER", "GELU", "RELU", "SIGMOID"
+]
+ConvoActChoice = Literal[
     "AUTO",
     "IDENTITY",
     "LOGISTIC",
@@ -31,7 +34,7 @@ Act = Literal[
     "RELU",
     "SIGMOID",
 ]
-OutputAct = Literal[
+OutputActChoice = Literal[
     "AUTO",
     "IDENTITY",
     "LOGISTIC",
@@ -45,11 +48,78 @@ OutputAct = Literal[
     "SIN",
     "COS",
     "FCMP",
-    "RELU",
-    "SIGMOID",
     "SOFTMAX",
+    "RELU",
+    "SIGMOID",
 ]
-Error = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
+ErrorChoice = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
+PoolChoice = Literal["MAX", "MIN", "MEAN", "MEDIAN", "FIXED", "RANDOM", "L2NORM", "AVERAGE", "L2"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mhattention(Layer):
+    """Let every step of a sequence look at all steps, with several heads side by side.
+
+    Attributes:
+        n: Values of a step, in and out.
+        n_attn_heads: Number of heads; divides ``n``.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        act: Activation (default AUTO).
+        mask: CAUSAL: a step looks at itself and at those before it only; an extension (default
+            NONE).
+        dropout: Rate of dropped outputs (default 0.0).
+        attn_dropout: Rate of dropped weights between steps, the values of the softmax (default
+            0.0).
+    """
+
+    type: ClassVar[str] = "mhattention"
+
+    n: int
+    n_attn_heads: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
+    act: ActChoice | None = None
+    mask: Literal["NONE", "CAUSAL"] | None = None
+    dropout: float | None = None
+    attn_dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(Layer):
+    """Deal the maps, or the values of a vector, out to the layers that follow.
+
+    Attributes:
+        n_destination_layers: Number of layers that follow; divides the maps of the source.
+    """
+
+    type: ClassVar[str] = "split"
+
+    n_destination_layers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelShuffle(Layer):
+    """Take a map from every group in turn.
+
+    Attributes:
+        n_groups: Number of groups; divides the maps of the source (default 1).
+        scale: Factor on the number of maps; only 1 is built (default 1.0).
+    """
+
+    type: ClassVar[str] = "channelshuffle"
+
+    n_groups: int | None = None
+    scale: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +138,30 @@ class Convo(Layer):
         padding: Cells on every side; None: see the two below.
         padding_width: Cells left and right; None is automatic.
         padding_height: Cells above and below; None is automatic.
+        padding_left: Cells left of the image; an extension.
+        padding_right: Cells right of the image; an extension.
+        padding_top: Cells above the image; an extension.
+        padding_bottom: Cells below the image; an extension.
+        act: Activation (default AUTO).
+        fcmp_act: see the server's documentation.
         width: Width of the filter; that of the height when only it is given, else 3.
         height: Height of the filter; that of the width when only it is given, else 3.
         stride: Step between windows on both axes (default 1).
         stride_horizontal: Step along the width; None takes ``stride``.
         stride_vertical: Step along the height; None takes ``stride``.
-        act: Activation; AUTO is RECTIFIER (default AUTO).
-        fcmp_act: see the server's documentation.
+        dilation: Step between the cells of the filter on both axes, 1 for neighbours; an extension
+            (default 1).
+        dilation_horizontal: Step between cells along the width; None takes ``dilation``; an
+            extension.
+        dilation_vertical: Step between cells along the height; None takes ``dilation``; an
+            extension.
         dropout: Rate of dropped outputs (default 0.0).
     """
 
     type: ClassVar[str] = "convo"
 
     n_filters: int
-    init: Init | None = None
+    init: InitChoice | None = None
     std: float | None = None
     mean: float | None = None
     truncation_factor: float | None = None
@@ -90,14 +170,88 @@ class Convo(Layer):
     padding: int | None = None
     padding_width: int | None = None
     padding_height: int | None = None
+    padding_left: int | None = None
+    padding_right: int | None = None
+    padding_top: int | None = None
+    padding_bottom: int | None = None
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
     width: int | None = None
     height: int | None = None
     stride: int | None = None
     stride_horizontal: int | None = None
     stride_vertical: int | None = None
-    act: Act | None = None
-    fcmp_act: str | None = None
+    dilation: int | None = None
+    dilation_horizontal: int | None = None
+    dilation_vertical: int | None = None
     dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupConvo(Layer):
+    """Slide filters over groups of maps, which do not see one another, and activate.
+
+    Attributes:
+        n_filters: Number of output maps.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        padding: Cells on every side; None: see the two below.
+        padding_width: Cells left and right; None is automatic.
+        padding_height: Cells above and below; None is automatic.
+        padding_left: Cells left of the image; an extension.
+        padding_right: Cells right of the image; an extension.
+        padding_top: Cells above the image; an extension.
+        padding_bottom: Cells below the image; an extension.
+        act: Activation (default AUTO).
+        fcmp_act: see the server's documentation.
+        width: Width of the filter; that of the height when only it is given, else 3.
+        height: Height of the filter; that of the width when only it is given, else 3.
+        stride: Step between windows on both axes (default 1).
+        stride_horizontal: Step along the width; None takes ``stride``.
+        stride_vertical: Step along the height; None takes ``stride``.
+        dilation: Step between the cells of the filter on both axes, 1 for neighbours; an extension
+            (default 1).
+        dilation_horizontal: Step between cells along the width; None takes ``dilation``; an
+            extension.
+        dilation_vertical: Step between cells along the height; None takes ``dilation``; an
+            extension.
+        dropout: Rate of dropped outputs (default 0.0).
+        n_groups: Number of groups; divides the maps of the source and ``nFilters`` (default 1).
+    """
+
+    type: ClassVar[str] = "groupconvo"
+
+    n_filters: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
+    padding: int | None = None
+    padding_width: int | None = None
+    padding_height: int | None = None
+    padding_left: int | None = None
+    padding_right: int | None = None
+    padding_top: int | None = None
+    padding_bottom: int | None = None
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    width: int | None = None
+    height: int | None = None
+    stride: int | None = None
+    stride_horizontal: int | None = None
+    stride_vertical: int | None = None
+    dilation: int | None = None
+    dilation_horizontal: int | None = None
+    dilation_vertical: int | None = None
+    dropout: float | None = None
+    n_groups: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +275,13 @@ class Fc(Layer):
     type: ClassVar[str] = "fc"
 
     n: int
-    init: Init | None = None
+    init: InitChoice | None = None
     std: float | None = None
     mean: float | None = None
     truncation_factor: float | None = None
     init_bias: float | None = None
     include_bias: bool | None = None
-    act: Act | None = None
+    act: ConvoActChoice | None = None
     fcmp_act: str | None = None
     dropout: float | None = None
 
@@ -173,6 +327,71 @@ class Input(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LocalConvo(Layer):
+    """Slide filters over an image, with weights and a bias of their own at every place.
+
+    Attributes:
+        n_filters: Number of output maps.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        padding: Cells on every side; None: see the two below.
+        padding_width: Cells left and right; None is automatic.
+        padding_height: Cells above and below; None is automatic.
+        padding_left: Cells left of the image; an extension.
+        padding_right: Cells right of the image; an extension.
+        padding_top: Cells above the image; an extension.
+        padding_bottom: Cells below the image; an extension.
+        act: Activation (default AUTO).
+        fcmp_act: see the server's documentation.
+        width: Width of the filter; that of the height when only it is given, else 3.
+        height: Height of the filter; that of the width when only it is given, else 3.
+        stride: Step between windows on both axes (default 1).
+        stride_horizontal: Step along the width; None takes ``stride``.
+        stride_vertical: Step along the height; None takes ``stride``.
+        dilation: Step between the cells of the filter on both axes, 1 for neighbours; an extension
+            (default 1).
+        dilation_horizontal: Step between cells along the width; None takes ``dilation``; an
+            extension.
+        dilation_vertical: Step between cells along the height; None takes ``dilation``; an
+            extension.
+        dropout: Rate of dropped outputs (default 0.0).
+    """
+
+    type: ClassVar[str] = "localconvo"
+
+    n_filters: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
+    padding: int | None = None
+    padding_width: int | None = None
+    padding_height: int | None = None
+    padding_left: int | None = None
+    padding_right: int | None = None
+    padding_top: int | None = None
+    padding_bottom: int | None = None
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    width: int | None = None
+    height: int | None = None
+    stride: int | None = None
+    stride_horizontal: int | None = None
+    stride_vertical: int | None = None
+    dilation: int | None = None
+    dilation_horizontal: int | None = None
+    dilation_vertical: int | None = None
+    dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Residual(Layer):
     """Add the sources element by element and activate; a source named twice counts twice.
 
@@ -183,7 +402,7 @@ class Residual(Layer):
 
     type: ClassVar[str] = "residual"
 
-    act: Act | None = None
+    act: ConvoActChoice | None = None
     fcmp_act: str | None = None
 
 
@@ -198,12 +417,27 @@ class Concat(Layer):
 
     type: ClassVar[str] = "concat"
 
-    act: Act | None = None
+    act: ConvoActChoice | None = None
     fcmp_act: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batchnorm(Layer):
+class Scale(Layer):
+    """Multiply every map of the first source by its factor from the second, and activate.
+
+    Attributes:
+        act: Activation; AUTO is IDENTITY (default AUTO).
+        fcmp_act: see the server's documentation.
+    """
+
+    type: ClassVar[str] = "scale"
+
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Layer):
     """Normalise each map, or each neuron of a vector: act(gamma (x - mean) / √(std² + ε) + beta).
 
     Attributes:
@@ -214,9 +448,30 @@ class Batchnorm(Layer):
 
     type: ClassVar[str] = "batchnorm"
 
-    act: Act | None = None
+    act: ConvoActChoice | None = None
     fcmp_act: str | None = None
     epsilon: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(Layer):
+    """Normalise every step by itself: act(gamma (x - mean) / √(variance + ε) + beta).
+
+    Attributes:
+        act: Activation (default AUTO).
+        fcmp_act: see the server's documentation.
+        epsilon: Added to the variance (default 1e-12).
+        token_size: Values of a step; None takes the last axis of the source.
+        dropout: Rate of dropped outputs (default 0.0).
+    """
+
+    type: ClassVar[str] = "layernorm"
+
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    epsilon: float | None = None
+    token_size: int | None = None
+    dropout: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,16 +501,16 @@ class Output(Layer):
 
     type: ClassVar[str] = "output"
 
-    init: Init | None = None
+    init: InitChoice | None = None
     std: float | None = None
     mean: float | None = None
     truncation_factor: float | None = None
     init_bias: float | None = None
     include_bias: bool | None = None
     n: int | None = None
-    act: OutputAct | None = None
+    act: OutputActChoice | None = None
     fcmp_act: str | None = None
-    error: Error | None = None
+    error: ErrorChoice | None = None
     fcmp_err: str | None = None
     target_std: Literal["NONE", "STD", "MIDRANGE"] | None = None
     n_softmax_samples: int | None = None
@@ -277,8 +532,7 @@ class Pool(Layer):
         stride: Step between windows on both axes; None takes the size of the window.
         stride_horizontal: Step along the width; None takes ``stride``.
         stride_vertical: Step along the height; None takes ``stride``.
-        pool: What a window becomes; MEDIAN of an even count is the mean of the middle two (default
-            MAX).
+        pool: What a window becomes; L2NORM is an extension (default MAX).
         dropout: Rate of dropped outputs (default 0.0).
     """
 
@@ -292,5 +546,82 @@ class Pool(Layer):
     stride: int | None = None
     stride_horizontal: int | None = None
     stride_vertical: int | None = None
-    pool: Literal["MAX", "MIN", "MEAN", "MEDIAN", "FIXED", "RANDOM", "AVERAGE"] | None = None
+    pool: PoolChoice | None = None
+    dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reshape(Layer):
+    """Lay the values of the source out as an image of another size and activate.
+
+    Attributes:
+        act: Activation (default AUTO).
+        fcmp_act: see the server's documentation.
+        width: Width of the output; one of the three may be left out, the number of values tells it.
+        height: Height of the output; None likewise.
+        depth: Maps of the output; None likewise.
+        order: Axes from the fastest to the slowest (default AUTO).
+    """
+
+    type: ClassVar[str] = "reshape"
+
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    width: int | None = None
+    height: int | None = None
+    depth: int | None = None
+    order: Literal["AUTO", "WHD", "WDH", "DWH", "HWD", "DHW", "HDW"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransConvo(Layer):
+    """Lay a filter, times its value, around every pixel, add up, and activate.
+
+    Attributes:
+        n_filters: Number of output maps.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        padding: Cells on every side; None: see the two below.
+        padding_width: Cells left and right; None is automatic.
+        padding_height: Cells above and below; None is automatic.
+        act: Activation (default AUTO).
+        fcmp_act: see the server's documentation.
+        width: Width of the filter; that of the height when only it is given, else 3.
+        height: Height of the filter; that of the width when only it is given, else 3.
+        stride: Distance at which pixels are laid out, on both axes (default 1).
+        stride_horizontal: Distance along the width; None takes ``stride``.
+        stride_vertical: Distance along the height; None takes ``stride``.
+        output_padding: Pixels more at the right and the bottom; less than the stride (default 0).
+        output_padding_width: Pixels more at the right; None takes ``outputPadding``.
+        output_padding_height: Pixels more at the bottom; None takes ``outputPadding``.
+        dropout: Rate of dropped outputs (default 0.0).
+    """
+
+    type: ClassVar[str] = "transconvo"
+
+    n_filters: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
+    padding: int | None = None
+    padding_width: int | None = None
+    padding_height: int | None = None
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    width: int | None = None
+    height: int | None = None
+    stride: int | None = None
+    stride_horizontal: int | None = None
+    stride_vertical: int | None = None
+    output_padding: int | None = None
+    output_padding_width: int | None = None
+    output_padding_height: int | None = None
     dropout: float | None = None

@@ -53,9 +53,21 @@ def test_a_schema_becomes_a_type(
     assert script.python_type(schema) == annotation
 
 
-def test_a_class_is_named_by_its_title_only_where_the_case_differs(script: ModuleType) -> None:
-    assert script.class_name("batchnorm", "BatchNorm") == "BatchNorm"
-    assert script.class_name("convo", "Convolution") == "Convo"
+@pytest.mark.parametrize(
+    ("kind", "title", "name"),
+    [
+        ("batchnorm", "BatchNormalization", "BatchNorm"),
+        ("convo", "Convolution", "Convo"),
+        ("fc", "FullyConnected", "Fc"),
+        ("residual", "Residual", "Residual"),
+        ("concat", "Sum", "Concat"),
+        ("mhattention", "MultiHeadAttention", "Mhattention"),
+    ],
+)
+def test_a_class_has_capitals_where_the_words_of_its_title_begin(
+    script: ModuleType, kind: str, title: str, name: str
+) -> None:
+    assert script.class_name(kind, title) == name
 
 
 def test_what_is_required_comes_first_and_the_rest_is_left_to_the_server(
@@ -107,8 +119,8 @@ def test_long_choices_get_a_name_shared_by_the_layers_that_mean_the_same(
     )
 
     names = [node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
-    assert names.count("Act") == 3  # made once, used twice
-    assert names.count("CAct") == 2
+    assert names.count("ActChoice") == 3  # made once, used twice
+    assert names.count("CActChoice") == 2
 
 
 def test_a_layer_without_options_is_one_line_of_documentation(script: ModuleType) -> None:

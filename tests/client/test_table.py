@@ -144,3 +144,21 @@ def test_a_table_can_be_dropped_and_promoted() -> None:
         ("/v1/actions/table.promote", {"name": "t", "caslib": "public"}),
         ("/v1/actions/table.dropTable", {"name": "t", "caslib": "public"}),
     ]
+
+
+def test_the_catalogue_entry_of_a_table_is_asked_for() -> None:
+    entry = answered(TableInfo=table("Name Rows:int64", ["t", 3]))
+    server = FakeServer({"POST /v1/actions/table.tableInfo": entry})
+
+    assert server.session().table("t", "public").info == {"Name": "t", "Rows": 3}
+    assert server.bodies()[0][1] == {"name": "t", "caslib": "public"}
+
+
+def test_a_table_exists_or_does_not() -> None:
+    there = answered(TableInfo=table("Name", ["t"]))
+    missing = error("table.not_found", "no table 't'", 404)
+    server = FakeServer({"POST /v1/actions/table.tableInfo": [there, missing]})
+    handle = server.session().table("t")
+
+    assert handle.exists()
+    assert not handle.exists()
