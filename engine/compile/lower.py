@@ -99,7 +99,7 @@ class CompiledModel:
         for tensor in (*self.module.parameters(), *self.module.buffers()):
             moved = tensor.data.to(device)
             is_filter = moved.dim() == IMAGE_BATCH_AXES
-            tensor.data = moved.contiguous(memory_format=order) if is_filter else moved
+            tensor.data = _laid(moved, order) if is_filter else moved
         self.channels_last = channels_last
         self._device = device
         self.moments.reset()
@@ -177,6 +177,15 @@ def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModu
         values[node.name] = (calls.call_module(module_name(node.id), sources),)
     calls.output(tuple(values[name][0] for name in outputs))
     return fx.GraphModule(root, calls, class_name="CompiledGraph")
+
+
+def _laid(filters: Tensor, order: torch.memory_format) -> Tensor:
+    """Return filters in an order, also where one channel makes both orders the same.
+
+    Convolutions choose their layout by the strides; with plain ones a grey image's maps, and all
+    that pools them, would run in the slower order.
+    """
+    return torch.empty_like(filters, memory_format=order).copy_(filters)
 
 
 def _channels_last(value: Tensor) -> Tensor:

@@ -55,10 +55,13 @@ class Update:
         self.options = options
         self.weights = list(weights)
         self.parameters = [*weights, *others]
-        groups: Groups = [
-            {"params": self.weights, "weight_decay": options.reg_l2},
-            {"params": list(others), "weight_decay": 0.0},
-        ]
+        # every group is a call of its own, so there are two only where they differ
+        groups: Groups = [{"params": self.parameters}]
+        if options.reg_l2:
+            groups = [
+                {"params": self.weights, "weight_decay": options.reg_l2},
+                {"params": list(others)},
+            ]
         self.solver = OPTIMIZERS[type(options.algorithm)](options.algorithm, groups)
         self.rate = options.algorithm.learning_rate
 

@@ -19,6 +19,7 @@ def train_step(
 ) -> tuple[Tensor, Tensor]:
     """Update the weights from one mini-batch; return its sums of loss and fit error, on the device.
 
+    With several task layers the errors are added up like the losses.
     What is minimised is the mean loss of the rows, summed over task layers, plus the penalties.
     """
     raw = model(batch.inputs)
@@ -28,9 +29,10 @@ def train_step(
         with torch.no_grad():
             errors.append(task.fit_error(raw[name].detach(), batch.targets[name]).sum())
     total = _sum(losses)
-    (total / batch.rows).backward()  # type: ignore[no-untyped-call]
+    # the gradient of the mean, without dividing the sum on the device
+    total.backward(total.new_tensor(1.0 / batch.rows))  # type: ignore[no-untyped-call]
     update(rate)
-    return total.detach(), _sum(errors) / len(errors)
+    return total.detach(), _sum(errors)
 
 
 def validate(model: CompiledModel, source: BatchSource, batch_rows: int) -> tuple[float, float]:

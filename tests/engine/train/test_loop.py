@@ -14,6 +14,7 @@ from engine.data.encode import Encoder
 from engine.errors import Cancelled, TrainingError
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
+from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
@@ -413,3 +414,15 @@ def test_standard_dropout_expects_in_scoring_what_training_sees_on_average() -> 
     assert standard[1] == pytest.approx(3.0, abs=1e-6)
     assert inverted[0] == pytest.approx(4.0, abs=0.04)
     assert inverted[1] == pytest.approx(4.0, abs=1e-6)
+
+
+def test_filters_of_grey_images_lie_channels_last() -> None:
+    columns = {f"p{place}": np.arange(2.0) for place in range(9)} | {"y": np.arange(2.0)}
+    graph = Graph("net").add("data", Input(n_channels=1, width=3, height=3))
+    graph = graph.add("conv", Convolution(n_filters=2, width=3), ["data"])
+    case = Case(columns, graph.add("out", Output(), ["conv"]))
+
+    case.train(optimizer(rate=1e-3))
+
+    # by rows, then columns, then the channel, although there is only one
+    assert case.model.parameters()[0].stride() == (9, 1, 3, 1)
