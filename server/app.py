@@ -25,6 +25,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.add_middleware(EarlyAnswers)
     app.add_middleware(RequestIds)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's way to do it
+    app.add_api_route("/v1/openapi.json", app.openapi, include_in_schema=False)
     return app
 
 

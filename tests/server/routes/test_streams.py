@@ -5,9 +5,13 @@ from pyarrow import ipc
 
 from server.routes.streams import arrow_stream, csv_stream
 
-SCHEMA = pa.schema(
-    {"n": pa.int64(), "text": pa.string(), "image": pa.binary(), "list": pa.list_(pa.int8())}
-)
+TYPES: dict[str, pa.DataType] = {
+    "n": pa.int64(),
+    "text": pa.string(),
+    "image": pa.binary(),
+    "list": pa.list_(pa.int8()),
+}
+SCHEMA = pa.schema(TYPES)
 ROWS: list[dict[str, object]] = [
     {"n": 1, "text": 'say "hi", twice', "image": b"\x00\xff", "list": [1, 2]},
     {"n": None, "text": None, "image": None, "list": None},

@@ -1,0 +1,271 @@
+import builtins
+import gc
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from actions.context import Context
+from actions.errors import Conflict, StoreUnavailable
+from actions.ports import Job, JobEvent, JobState, Session
+from actions.results import Json
+from server.jobs.worker import (
+    Bell,
+    Reports,
+    Worker,
+    WorkerStopped,
+    give_back_memory,
+    run_job,
+    warm_up,
+)
+
+PATIENCE_S = 30.0
+JOB = Job("j1", "trial.train", {"epochs": 1}, "s1", "ann", "running", datetime.now(UTC))
+EVENT = ("epoch", {"epoch": 1})
+
+
+@dataclass
+class OneJob:
+    """A job store with one queued job, that fails as it is told to."""
+
+    queued: list[Job] = field(default_factory=lambda: [JOB])
+    failures: list[Exception] = field(default_factory=list)
+    cancel_requested: bool = False
+    beats: int = 0
+    told: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
+    ended: list[tuple[JobState, Mapping[str, Json] | None, Mapping[str, Json] | None]] = field(
+        default_factory=list
+    )
+    changed: threading.Event = field(default_factory=threading.Event)
+
+    def _fail(self) -> None:
+        self.changed.set()
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def claim(self, owner: str) -> Job | None:
+        del owner
+        self._fail()
+        return self.queued.pop() if self.queued else None
+
+    def beat(self, job_id: str, owner: str) -> bool:
+        del job_id, owner
+        self.beats += 1
+        self._fail()
+        return self.cancel_requested
+
+    def append(self, job_id: str, events: Sequence[tuple[str, Mapping[str, Json]]]) -> None:
+        del job_id
+        self._fail()
+        self.told.extend(events)
+
+    def finish(
+        self,
+        job_id: str,
+        owner: str,
+        state: JobState,
+        *,
+        result: Mapping[str, Json] | None = None,
+        error: Mapping[str, Json] | None = None,
+    ) -> None:
+        del job_id, owner
+        self._fail()
+        self.ended.append((state, result, error))
+
+    def submit(self, action: str, params: Mapping[str, Json], session: Session) -> Job:
+        raise NotImplementedError
+
+    def find(self, job_id: str, user: str) -> Job:
+        raise NotImplementedError
+
+    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> builtins.list[Job]:
+        raise NotImplementedError
+
+    def events(
+        self, job_id: str, *, after: int = 0, kind: str | None = None, limit: int = 1000
+    ) -> builtins.list[JobEvent]:
+        raise NotImplementedError
+
+    def request_cancel(self, job_id: str, user: str) -> Job:
+        raise NotImplementedError
+
+    def fail_owner(self, owner: str, reason: str) -> builtins.list[Job]:
+        raise NotImplementedError
+
+    def fail_expired(self, lease_s: float) -> builtins.list[Job]:
+        raise NotImplementedError
+
+
+def reports(jobs: OneJob, bell: Bell | None = None, *, heartbeat_s: float = 0.01) -> Reports:
+    return Reports(jobs, JOB, "w1", heartbeat_s, bell or Bell())
+
+
+def until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_events_are_written_by_the_end_of_the_job_and_told_of() -> None:
+    jobs, lines = OneJob(), list[str]()
+
+    with reports(jobs, Bell(tell=lines.append)) as open_reports:
+        open_reports.add(*EVENT)
+
+    assert jobs.told == [EVENT]
+    assert lines == ["events j1"]
+
+
+def test_events_wait_in_order_while_the_database_is_away() -> None:
+    jobs = OneJob()
+
+    with reports(jobs, heartbeat_s=600.0) as open_reports:
+        until(lambda: jobs.beats)
+        jobs.failures.append(StoreUnavailable("the database is away"))
+        open_reports.add("epoch", {"epoch": 1})
+        until(lambda: not jobs.failures)
+        open_reports.add("epoch", {"epoch": 2})
+
+    assert jobs.told == [("epoch", {"epoch": 1}), ("epoch", {"epoch": 2})]
+
+
+def test_a_cancel_request_is_seen_at_a_heartbeat() -> None:
+    jobs = OneJob(cancel_requested=True)
+
+    with reports(jobs) as open_reports:
+        until(open_reports.cancelled)
+
+    assert open_reports.is_cancelled
+
+
+def test_a_bell_makes_the_heart_beat_at_once() -> None:
+    jobs, bell = OneJob(), Bell()
+
+    with reports(jobs, bell, heartbeat_s=600.0) as open_reports:
+        until(lambda: jobs.beats == 1)
+        jobs.cancel_requested = True
+        bell.ring()
+        until(open_reports.cancelled)
+
+    assert jobs.beats == 2
+
+
+def test_a_job_that_was_taken_away_stops() -> None:
+    jobs = OneJob(failures=[Conflict("the job is no longer of this owner")])
+
+    with reports(jobs) as open_reports:
+        until(open_reports.cancelled)
+
+    assert open_reports.is_lost
+
+
+def test_a_heartbeat_that_does_not_get_through_is_tried_again() -> None:
+    jobs = OneJob(failures=[StoreUnavailable("the database is away")])
+
+    with reports(jobs) as open_reports:
+        until(lambda: jobs.beats > 1)
+
+    assert not open_reports.cancelled()
+
+
+def raising(error: BaseException) -> Context:
+    raise error
+
+
+def test_a_stopped_worker_fails_its_job() -> None:
+    outcome = run_job(JOB, lambda: raising(WorkerStopped()))
+
+    assert outcome.state == "failed"
+    assert outcome.error == {
+        "code": "job.failed",
+        "message": "the worker was stopped while the job ran",
+        "details": {"job": "j1"},
+    }
+
+
+def test_a_job_without_memory_fails_as_such() -> None:
+    outcome = run_job(JOB, lambda: raising(MemoryError("1 TiB")))
+
+    assert outcome.error == {
+        "code": "job.failed",
+        "message": "the worker is out of memory: 1 TiB",
+        "details": {"job": "j1"},
+    }
+
+
+def working(jobs: OneJob, bell: Bell, *, lease_s: float = 600.0) -> Worker:
+    def refuse(job: Job, open_reports: Reports) -> Context:
+        del open_reports
+        raise Conflict(f"job {job.id} is refused")
+
+    return Worker(jobs, refuse, "w1", 0.01, 0.001, lease_s, bell)
+
+
+def test_the_end_of_a_job_waits_for_the_database() -> None:
+    jobs, bell = OneJob(), Bell()
+    worker = working(jobs, bell)
+    thread = threading.Thread(target=worker.work)
+
+    jobs.failures.append(StoreUnavailable("the database is away"))
+    thread.start()
+    until(lambda: jobs.ended)
+    bell.close()
+    thread.join()
+
+    assert jobs.ended == [
+        ("failed", None, {"code": "store.conflict", "message": "job j1 is refused", "details": {}})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "logged"),
+    [
+        (Conflict("taken"), "the job was ended by somebody else: taken"),
+        (StoreUnavailable("away"), "the end of the job is lost"),
+    ],
+)
+def test_an_end_that_cannot_be_recorded_is_logged_and_the_worker_goes_on(
+    failure: Exception, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stubborn(OneJob):
+        def finish(self, *args: object, **options: object) -> None:
+            del args, options
+            bell.close()
+            raise failure
+
+    bell = Bell()
+
+    working(Stubborn(), bell, lease_s=0.0).work()
+
+    assert logged in caplog.messages
+
+
+def test_a_worker_that_was_told_to_close_takes_no_job() -> None:
+    jobs, bell = OneJob(), Bell()
+    bell.close()
+
+    working(jobs, bell).work()
+
+    assert jobs.queued == [JOB]
+
+
+def test_memory_is_given_back_when_a_worker_falls_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = threading.Event()
+    monkeypatch.setattr("server.jobs.worker.give_back_memory", given.set)
+    bell = Bell()
+    thread = threading.Thread(target=working(OneJob(), bell).work)
+
+    thread.start()
+    assert given.wait(PATIENCE_S)
+    bell.close()
+    thread.join()
+
+
+def test_giving_back_and_warming_up_change_nothing_that_can_be_seen() -> None:
+    warm_up(1)
+    gc.unfreeze()
+    give_back_memory()
