@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from torch import Tensor
 
 from engine.compile.lower import CompiledModel
 from engine.errors import WeightsError
@@ -122,14 +122,18 @@ class _LayerNames:
 
 
 class _Slot:
-    """One tensor while it is filled: which of its values have come."""
+    """One tensor while it is filled: which of its values have come.
+
+    A tensor that lies on the CPU in logical order is filled where it is, another one in a copy
+    that lives from its first value to its last.
+    """
 
     def __init__(self, model: CompiledModel, spec: SegmentSpec, names: _LayerNames) -> None:
         self.spec = spec
         self.count = 0
         self._where = f"tensor {spec.name!r} of {names[spec.layer_id]}"
         self._tensor = model.tensor(spec).detach()
-        self._flat = self._tensor.reshape(-1)  # a copy where the memory order is another
+        self._flat: Tensor | None = None
         self._runs: list[tuple[int, int]] = []
         self._seen: npt.NDArray[np.bool_] | None = None
 
@@ -166,21 +170,13 @@ class _Slot:
             self._seen = np.zeros(self.spec.size, np.bool_)
             for offset, end in self._runs:
                 self._mark(np.arange(offset, end))
-            self._runs = []
         self._mark(places)
         self._put(places, values)
 
     def finish(self) -> None:
-        """Check that every value came exactly once and hand them to the model."""
-        end = 0
-        for offset, following in sorted(self._runs):
-            if offset < end:
-                raise self._twice(offset)
-            if offset > end:
-                break
-            end = following
-        missing = end if self._seen is None else int(np.argmin(self._seen))
-        if self.count < self.spec.size:
+        """Check that every value came exactly once."""
+        missing = self._first_missing()
+        if missing < self.spec.size:
             raise WeightsError(
                 f"{self._where} got {self.count} of {self.spec.size} values, the first missing "
                 f"is {missing}",
@@ -188,16 +184,31 @@ class _Slot:
                 got=self.count,
                 expected=self.spec.size,
             )
-        if self._flat.data_ptr() != self._tensor.data_ptr():
-            self._tensor.copy_(self._flat.view(self.spec.shape))
+
+    def _first_missing(self) -> int:
+        """Return the first place that got no value, the size when there is none."""
+        if self._seen is not None:
+            missing = int(np.argmin(self._seen))
+            return self.spec.size if self._seen[missing] else missing
+        reached = 0
+        for offset, end in sorted(self._runs):
+            if offset < reached:
+                raise self._twice(offset)
+            if offset > reached:
+                break
+            reached = end
+        return reached
 
     def _put(self, at: "slice | npt.NDArray[np.int64]", values: Float32) -> None:
+        if self._flat is None:
+            self._flat = self._tensor.cpu().reshape(-1)
+        self._flat.numpy()[at] = values
         self.count += len(values)
-        if self._flat.is_cpu:
-            self._flat.numpy()[at] = values
-            return
-        where = at if isinstance(at, slice) else torch.from_numpy(at)
-        self._flat[where] = torch.tensor(values, device=self._flat.device)
+        if self.count >= self.spec.size:
+            self.finish()
+            if self._flat.data_ptr() != self._tensor.data_ptr():
+                self._tensor.copy_(self._flat.view(self.spec.shape))
+            self._flat = None
 
     def _mark(self, places: npt.NDArray[np.int64]) -> None:
         assert self._seen is not None  # noqa: S101 - the callers made it
@@ -208,9 +219,9 @@ class _Slot:
             raise self._twice(int(taken[0] if len(taken) else repeated[0]))
         self._seen[places] = True
 
-    def _twice(self, place_: int) -> WeightsError:
+    def _twice(self, value: int) -> WeightsError:
         return WeightsError(
-            f"{self._where} got value {place_} twice, expected every value once",
+            f"{self._where} got value {value} twice, expected every value once",
             layer_id=self.spec.layer_id,
         )
 

@@ -46,11 +46,11 @@ def lenet() -> Graph:
     )
 
 
-def small(levels: int = 3) -> Graph:
+def small(levels: int = 3, *, channels: int = 1) -> Graph:
     """Return a bound network with convolution, batch normalisation and an output."""
     graph = (
         Graph("small")
-        .add("data", Input(n_channels=1, width=4, height=4))
+        .add("data", Input(n_channels=channels, width=4, height=4))
         .add("conv", Convolution(n_filters=2, act="IDENTITY", include_bias=False), ["data"])
         .add("norm", BatchNormalization(act="RECTIFIER"), ["conv"])
         .add("out", Output(), ["norm"])

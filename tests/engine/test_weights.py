@@ -18,11 +18,12 @@ DEFAULTS = BuildOptions()
 ROWS = 125  # small: 18 + 4 + 96 + 3 + 4
 
 
-def model(seed: int | None = 1) -> CompiledModel:
+def model(seed: int | None = 1, *, channels: int = 1) -> CompiledModel:
     """Return the small network, its tensors zero without a seed."""
+    graph = small(channels=channels)
     if seed is not None:
-        return compile_graph(small(), DEFAULTS, generator=seeded(seed))
-    empty = compile_graph(small(), DEFAULTS)
+        return compile_graph(graph, DEFAULTS, generator=seeded(seed))
+    empty = compile_graph(graph, DEFAULTS)
     for spec in empty.specs:
         empty.tensor(spec).data.zero_()
     return empty
@@ -112,7 +113,7 @@ def test_chunks_may_come_in_any_order() -> None:
 
 @pytest.mark.usefixtures("small_chunks")
 def test_the_memory_order_of_filters_does_not_change_the_table() -> None:
-    source, target = model(), model(seed=None)
+    source, target = model(channels=3), model(seed=None, channels=3)
     expected = table(source)
     for each in (source, target):
         each.to(torch.device("cpu"), channels_last=True)
@@ -270,7 +271,7 @@ def test_rows_may_come_in_any_order() -> None:
 
 
 def test_rows_fill_filters_in_another_memory_order() -> None:
-    source, target = model(), model(seed=None)
+    source, target = model(channels=3), model(seed=None, channels=3)
     target.to(torch.device("cpu"), channels_last=True)
 
     load_rows(target, [shuffled(as_rows(source))])

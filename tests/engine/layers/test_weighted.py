@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from engine.layers.convolution import Convolution
 from engine.layers.dense import FullyConnected
 from engine.layers.output import Output
+from engine.layers.weighted import Weighted
 from tests.engine.rows import built
 
 
@@ -52,3 +53,13 @@ def test_one_generator_gives_one_start() -> None:
 def test_impossible_starts_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FullyConnected.model_validate({"n": 1, **wrong})
+
+
+def test_a_weighted_layer_must_bring_its_own_rules() -> None:
+    layer = Weighted(type="weighted")
+    with pytest.raises(NotImplementedError):
+        layer.weight_shape([])
+    with pytest.raises(NotImplementedError):
+        layer.fans((1,))
+    with pytest.raises(NotImplementedError):
+        layer.bias_size((1,))
