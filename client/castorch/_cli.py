@@ -177,7 +177,3 @@ def _describe_plugins() -> str:
     if not lines:
         return "Install castorch-server for: " + ", ".join(SERVER_COMMANDS) + "."
     return "\n".join(["server commands:", *lines])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

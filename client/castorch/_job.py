@@ -8,11 +8,12 @@ from json import loads
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from castorch._clock import Clock
 from castorch._errors import (
-    ActionFailed,
     ConnectionFailed,
     JobCancelled,
     JobFailed,
+    StoreUnavailable,
     TimedOut,
     from_body,
 )
@@ -26,7 +27,27 @@ if TYPE_CHECKING:
 FINAL_STATES = frozenset({"done", "failed", "cancelled"})
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
-RECONNECTIONS = 5
+LONGEST_ABSENCE_S = 60.0
+
+
+class _Patience:
+    """Bears with a server that is away for a while, as when it is restarted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: float | None = None
+
+    def restore(self) -> None:
+        """Note that the server answered."""
+        self._since = None
+
+    def lose(self, error: ConnectionFailed | StoreUnavailable) -> None:
+        """Pause before the server is asked again, or raise the error when it is away too long."""
+        now = self._clock.now()
+        self._since = now if self._since is None else self._since
+        if now - self._since >= LONGEST_ABSENCE_S:
+            raise error
+        self._clock.pause(LONGEST_PAUSE_S)
 
 
 @dataclass(frozen=True)
@@ -96,8 +117,8 @@ class Job:
             JobCancelled: the job was cancelled.
         """
         clock, pause_s = self._transport.clock, FIRST_PAUSE_S
-        start = clock.now()
-        while not self.refresh().is_final:
+        start, patience = clock.now(), _Patience(self._transport.clock)
+        while not self._is_over(patience):
             if timeout_s is not None and clock.now() - start >= timeout_s:
                 raise TimedOut(
                     f"job {self.id!r} is still {self.state} after {timeout_s:g} s",
@@ -130,26 +151,25 @@ class Job:
     def follow(self) -> Iterator[JobEvent]:
         """Yield what the job reports, from its beginning to its end, as it happens.
 
-        A connection that breaks is opened again behind the last event seen.
+        A connection that breaks is opened again behind the last event seen; a server may be away
+        for a minute.
 
         Raises:
             ConnectionFailed: the server stayed away.
         """
-        seen, failures = "", 0
+        seen, patience = "", _Patience(self._transport.clock)
         while True:
             try:
                 for event in self._transport.events(self._path() + "/events", after=seen):
-                    seen, failures = event.id or seen, 0
+                    seen = event.id or seen
+                    patience.restore()
                     yield JobEvent(event.name, snake_keys(loads(event.data)), event.id)
-            except ActionFailed:
-                raise
-            except ConnectionFailed:
-                failures += 1
-                if failures > RECONNECTIONS:
-                    raise
-            if failures == 0 and self.refresh().is_final:
-                return
-            self._transport.clock.pause(LONGEST_PAUSE_S)
+            except (ConnectionFailed, StoreUnavailable) as error:
+                patience.lose(error)
+            else:
+                if self._is_over(patience):
+                    return
+                self._transport.clock.pause(LONGEST_PAUSE_S)
 
     def cancel(self) -> Job:
         """Ask the job to stop, and return it; a running one stops at its next batch."""
@@ -160,6 +180,15 @@ class Job:
         """Return the numbers of each epoch (or ``batch``) so far, in snake_case."""
         request = Request("GET", self._path() + "/metrics", query={"kind": kind})
         return [snake_keys(each) for each in self._transport.send(request).json()["metrics"]]
+
+    def _is_over(self, patience: _Patience) -> bool:
+        try:
+            self.refresh()
+        except (ConnectionFailed, StoreUnavailable) as error:
+            patience.lose(error)
+            return False
+        patience.restore()
+        return self.is_final
 
     def _path(self) -> str:
         return "/v1/jobs/" + quote(self.id, safe="")

@@ -1,4 +1,5 @@
 import json
+import runpy
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -261,6 +262,18 @@ def test_a_command_of_another_distribution_is_found_and_run(
 
     assert run("dance", "a", "b")[0] == 2
     assert run()[1].endswith("server commands:\n  dance             Dance as long as told.\n")
+
+
+def test_the_package_runs_as_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["castorch", "--version"])
+
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("castorch", run_name="__main__")
+
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"{castorch.__version__}\n"
 
 
 def test_the_commands_of_the_server_are_those_the_client_knows() -> None:

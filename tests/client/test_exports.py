@@ -2,6 +2,7 @@ import ast
 import pickle
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import castorch
@@ -86,3 +87,7 @@ def test_results_can_be_pickled() -> None:
     table = castorch.ResultTable(("a",), ((1,),))
 
     assert pickle.loads(pickle.dumps(table)) == table  # noqa: S301 - our own bytes
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert castorch.__version__ == version("castorch")

@@ -102,13 +102,40 @@ def test_a_broken_stream_is_opened_again_behind_the_last_event() -> None:
     assert [each.headers.get("last-event-id") for each in asked] == [None, "1", "1"]
 
 
-def test_a_server_that_stays_away_is_given_up() -> None:
+def test_a_server_that_stays_away_for_a_minute_is_given_up() -> None:
     server = FakeServer({f"GET {PATH}/events": httpx.ConnectError("refused")})
 
     with pytest.raises(ConnectionFailed, match=r"refused$"):
         list(started(server).follow())
 
-    assert len(server.requests) == 6
+    assert server.clock.time == 60.0
+
+
+@pytest.mark.parametrize(
+    "away",
+    [httpx.ConnectError("refused"), error("store.unavailable", "the server stops", 503)],
+    ids=["gone", "stopping"],
+)
+def test_a_restart_of_the_server_is_waited_for(away: object) -> None:
+    server = FakeServer(
+        {
+            f"GET {PATH}/events": [away, stream((1, "epoch", {"epoch": 0})), stream()],
+            f"GET {PATH}": [job("running"), away, job("running"), DONE],
+        }
+    )
+
+    assert [event.kind for event in started(server).follow()] == ["epoch"]
+    assert server.clock.time < 60.0
+
+    again = FakeServer({f"GET {PATH}": [job("running"), away, away, DONE]})
+    assert "T" in started(again).wait()
+
+
+def test_waiting_for_a_server_that_stays_away_is_given_up() -> None:
+    server = FakeServer({f"GET {PATH}": httpx.ConnectError("refused")})
+
+    with pytest.raises(ConnectionFailed, match=r"refused$"):
+        started(server).wait()
 
 
 def test_following_a_job_that_is_not_there_is_told_at_once() -> None:

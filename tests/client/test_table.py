@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from castorch import InvalidInput, TableNotFound
+from castorch._table import Inbox
 
 from tests.client.fakes import FakeServer, answered, error, table
 
@@ -162,3 +163,10 @@ def test_a_table_exists_or_does_not() -> None:
 
     assert handle.exists()
     assert not handle.exists()
+
+
+def test_an_inbox_is_read_to_its_end_whatever_the_pieces() -> None:
+    inbox = Inbox(iter([b"ab", b"", b"cde"]))
+
+    assert inbox.readable()
+    assert [inbox.read(2), inbox.read(2), inbox.read(2), inbox.read(2)] == [b"ab", b"cd", b"e", b""]
