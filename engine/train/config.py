@@ -6,7 +6,7 @@ what happens without them.
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -36,7 +36,7 @@ class Options(BaseModel):
         return self
 
 
-def refuse(option: str, value: object) -> None:
+def refuse(option: str, value: object) -> NoReturn:
     """Refuse an option's value.
 
     Raises:
@@ -120,9 +120,9 @@ class Refused(Algorithm):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _refuse(cls, values: object) -> NoReturn:
+        del values
         refuse("algorithm.method", cls.model_fields["method"].default)
-        return values
 
 
 class Lbfg(Refused):

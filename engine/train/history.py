@@ -51,11 +51,6 @@ class EpochEvent:
     valid_error: float | None
     seconds: float
 
-    @property
-    def watched(self) -> float | None:
-        """The loss that stopping and the best epoch go by, when there is no validation table."""
-        return self.loss if self.valid_loss is None else self.valid_loss
-
 
 EpochRecord = EpochEvent
 TrainEvent = BatchEvent | EpochEvent

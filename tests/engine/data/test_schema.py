@@ -183,6 +183,7 @@ def test_an_image_layer_takes_one_column_of_pictures() -> None:
         ),
     )
     assert schema.rows_used == 2
+    assert schema.columns == ("_image_", "y")
 
 
 def test_an_image_layer_takes_one_variable_per_pixel() -> None:

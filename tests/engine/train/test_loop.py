@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -7,84 +6,29 @@ import numpy as np
 import pytest
 import torch
 
-from engine.compile.lower import CompiledModel
-from engine.data.batches import Batch, BatchSource, ResidentSource, StreamingSource
+from engine.compile.lower import compile_graph
+from engine.data.batches import ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder
 from engine.errors import Cancelled, TrainingError
+from engine.graph.infer import bind
 from engine.graph.spec import Graph
-from engine.layers.base import BuildOptions
-from engine.layers.convolution import Convolution
+from engine.layers.base import BuildOptions, Target
 from engine.layers.input import Input
-from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
-from engine.train.config import Optimizer
-from engine.train.history import BatchEvent, EpochEvent, TrainEvent
-from engine.train.loop import Trainer, TrainResult
-from engine.weights import read_weights
-from tests.engine.networks import Array, compiled, learned, network, objects
-
-ROWS = 40
-RNG = np.random.default_rng(11)
-X = RNG.normal(size=(ROWS, 3))
-Y = X @ np.array([1.0, -2.0, 0.5]) + 0.7 + RNG.normal(scale=0.1, size=ROWS)
-NUMBERS: Columns = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": Y}
-LABELS: Columns = {**NUMBERS, "y": objects(*np.where(Y > 0, "up", "down"))}
-
-
-def optimizer(method: str = "VANILLA", rate: float = 0.1, **more: Any) -> Optimizer:
-    algorithm = {"method": method, "learning_rate": rate, **more.pop("algorithm", {})}
-    return Optimizer.model_validate({"algorithm": algorithm, **more})
-
-
-@dataclass
-class Case:
-    """A model, a table and what happened."""
-
-    columns: Columns = field(default_factory=lambda: NUMBERS)
-    graph: Graph = field(default_factory=network)
-    options: BuildOptions = field(default_factory=BuildOptions)
-    events: list[TrainEvent] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.schema = learned(self.graph, self.columns, options=self.options)
-        self.model: CompiledModel = compiled(self.graph, self.schema)
-        self.source: BatchSource = ResidentSource.read(Encoder(self.schema), [self.columns])
-
-    def train(self, options: Optimizer, batch_rows: int = ROWS, **more: Any) -> TrainResult:
-        trainer = Trainer(
-            self.model,
-            options,
-            more.pop("source", self.source),
-            batch_rows=batch_rows,
-            on_event=self.events.append,
-            **more,
-        )
-        return trainer.run()
-
-    @property
-    def weights(self) -> Array:
-        return np.concatenate([chunk.values.copy() for chunk in read_weights(self.model)])
-
-
-@dataclass
-class Scripted:
-    """One row a batch, x = 1; the targets of epoch after epoch."""
-
-    targets: list[list[float]]
-    rows: int = 1
-    epochs: Iterator[int] = field(default_factory=count)
-
-    def epoch(self, batch_rows: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        del batch_rows, generator
-        for target in self.targets[next(self.epochs) % len(self.targets)]:
-            yield Batch({"data": torch.ones(1, 1)}, {"out": torch.tensor([[target]])}, 1)
-
-
-def one_weight() -> Case:
-    """Return a model y = w x: with rate 1 and x = 1 a step sets w to the target."""
-    columns = {"x": np.array([1.0, 2.0]), "y": np.array([1.0, 2.0])}
-    return Case(columns, network(output=Output(include_bias=False)))
+from engine.train.history import BatchEvent, EpochEvent
+from engine.train.loop import Trainer
+from tests.engine.networks import Array, network, objects
+from tests.engine.train.cases import (
+    LABELS,
+    ROWS,
+    Case,
+    Scripted,
+    X,
+    Y,
+    one_weight,
+    optimizer,
+)
 
 
 def test_linear_regression_reaches_the_least_squares_solution() -> None:
@@ -360,69 +304,25 @@ def test_a_model_that_is_frozen_whole_cannot_be_trained() -> None:
         Case().train(optimizer(freeze_layers_to="out"))
 
 
-def normalized() -> Graph:
-    graph = Graph("net").add("data", Input()).add("bn", BatchNormalization(), ["data"])
-    return graph.add("out", Output(), ["bn"])
+def test_nobody_has_to_listen() -> None:
+    case = Case()
+    assert len(Trainer(case.model, optimizer(), case.source, batch_rows=ROWS).run().history) == 1
 
 
-def statistics(case: Case) -> Array:
-    return case.weights[-6:].reshape(3, 2)
+def test_the_losses_of_several_task_layers_are_added() -> None:
+    # two outputs of one weight each, both at target 2 from 0: 1/2 * 4 twice, and each step of 0.5
+    graph = Graph("net").add("data", Input())
+    for name in ("left", "right"):
+        graph = graph.add(name, Output(include_bias=False), ["data"])
+    target = Target("interval", 1)
+    bound = bind(graph, {"data": (1,)}, {"left": target, "right": target})
+    model = compile_graph(bound, BuildOptions(), generator=torch.Generator().manual_seed(1))
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    two = torch.full((1, 1), 2.0)
+    source = ResidentSource({"data": torch.ones(1, 1)}, {"left": two, "right": two})
 
+    result = Trainer(model, optimizer(rate=0.5), source, batch_rows=1).run()
 
-def test_statistics_of_batch_normalisation_are_those_of_all_rows_of_the_epoch() -> None:
-    # B9, D4: the inputs do not change, so the pooled sums are those of the table
-    case = Case(graph=normalized())
-    case.train(optimizer(max_epochs=2), 16)
-
-    np.testing.assert_allclose(statistics(case)[:, 0], X.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(statistics(case)[:, 1], X.std(axis=0), rtol=1e-5)
-
-
-def test_frozen_statistics_stay_as_they_are() -> None:
-    # B16
-    case = Case(graph=normalized())
-    before = statistics(case)
-    case.train(optimizer(max_epochs=2, freeze_batch_norm_stats=True), 16)
-    np.testing.assert_array_equal(statistics(case), before)
-
-
-def test_validation_uses_the_statistics_of_its_epoch() -> None:
-    # with a rate of next to nothing the last epoch's batch statistics equal those of the table, so
-    # a validation table equal to the training table in one batch has the same loss
-    case = Case(graph=normalized())
-    record = case.train(optimizer(rate=1e-12), valid=case.source).history[0]
-    assert record.valid_loss == pytest.approx(record.loss, rel=1e-5)
-
-
-def test_standard_dropout_expects_in_scoring_what_training_sees_on_average() -> None:
-    # 4.6: inputs of ones, rate 0.25, an output that adds them up; scoring multiplies by 0.75
-    def outputs(kind: str) -> tuple[float, float]:
-        columns = {f"x{i}": np.ones(2) for i in range(4)} | {"y": np.array([0.0, 1.0])}
-        options = BuildOptions.model_validate({"dropout_input": 0.25, "dropout_type": kind})
-        case = Case(columns, network(output=Output(include_bias=False)), options)
-        torch.nn.init.ones_(case.model.parameters()[0])
-        case.model.set_generator(torch.Generator().manual_seed(5))
-        ones = {"data": torch.ones(20_000, 4)}
-        case.model.train()
-        trained = case.model(ones)["out"].mean().item()
-        case.model.eval()
-        return trained, case.model(ones)["out"].mean().item()
-
-    # standard deviation of the mean: sqrt(4 * 0.25 * 0.75 / 20000) = 0.006
-    standard, inverted = outputs("STANDARD"), outputs("INVERTED")
-    assert standard[0] == pytest.approx(3.0, abs=0.03)
-    assert standard[1] == pytest.approx(3.0, abs=1e-6)
-    assert inverted[0] == pytest.approx(4.0, abs=0.04)
-    assert inverted[1] == pytest.approx(4.0, abs=1e-6)
-
-
-def test_filters_of_grey_images_lie_channels_last() -> None:
-    columns = {f"p{place}": np.arange(2.0) for place in range(9)} | {"y": np.arange(2.0)}
-    graph = Graph("net").add("data", Input(n_channels=1, width=3, height=3))
-    graph = graph.add("conv", Convolution(n_filters=2, width=3), ["data"])
-    case = Case(columns, graph.add("out", Output(), ["conv"]))
-
-    case.train(optimizer(rate=1e-3))
-
-    # by rows, then columns, then the channel, although there is only one
-    assert case.model.parameters()[0].stride() == (9, 1, 3, 1)
+    assert (result.history[0].loss, result.history[0].fit_error) == (4.0, 8.0)
+    assert [parameter.item() for parameter in model.parameters()] == [1.0, 1.0]
