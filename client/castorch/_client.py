@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from castorch._errors import ConnectionFailed
-from castorch._job import Job
+from castorch._job import Job, find_job
 from castorch._request import Request
 from castorch._session import Session
 
@@ -88,7 +88,7 @@ class Client:
         Raises:
             JobNotFound: the caller has no such job.
         """
-        return Job(self._transport, self._get(f"/v1/jobs/{_part(job_id)}"))
+        return find_job(self._transport, job_id)
 
     def jobs(self) -> list[Job]:
         """Return the caller's latest jobs, the newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from json import loads
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -90,6 +91,14 @@ class Job:
     def is_final(self) -> bool:
         """Whether the job has ended, as last seen."""
         return self.state in FINAL_STATES
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the job ran, waiting left out; None while it has not ended."""
+        started, finished = self._body.get("started"), self._body.get("finished")
+        if started is None or finished is None:
+            return None
+        return (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -192,3 +201,12 @@ class Job:
 
     def _path(self) -> str:
         return "/v1/jobs/" + quote(self.id, safe="")
+
+
+def find_job(transport: Transport, job_id: str) -> Job:
+    """Return a job by its id.
+
+    Raises:
+        JobNotFound: the caller has no such job.
+    """
+    return Job(transport, {"id": job_id}).refresh()

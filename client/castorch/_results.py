@@ -104,14 +104,14 @@ class Result:
         values: everything that is not a table.
         messages: notes and warnings.
         elapsed_s: seconds the action took on the server; None when it was not said.
-        job_id: the job that ran it, if one did.
+        job: id of the job that ran it, if one did.
     """
 
     tables: Mapping[str, ResultTable] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     messages: Sequence[Message] = ()
     elapsed_s: float | None = None
-    job_id: str | None = None
+    job: str | None = None
 
     def __getitem__(self, name: str) -> ResultTable:
         """Return a table by its name, found without regard to case.
@@ -185,5 +185,5 @@ def read_result(body: Mapping[str, Any]) -> Result:
             for each in body.get("messages") or ()
         ),
         elapsed_s=body.get("elapsed_s"),
-        job_id=job if isinstance(job, str) else None,
+        job=job if isinstance(job, str) else None,
     )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from castorch._declare import read_declaration
 from castorch._errors import ProtocolFailed
-from castorch._job import Job
+from castorch._job import Job, find_job
 from castorch._model import Model
 from castorch._request import Answer, Request
 from castorch._results import Result, ResultTable, read_result
@@ -78,6 +78,14 @@ class Session:
                 action=action,
             )
         return Job(self._transport, job)
+
+    def job(self, job_id: str) -> Job:
+        """Return a job by its id, such as the one a result names.
+
+        Raises:
+            JobNotFound: the caller has no such job.
+        """
+        return find_job(self._transport, job_id)
 
     def upload(
         self,

@@ -27,7 +27,7 @@ def test_waiting_asks_again_after_growing_pauses_until_the_end() -> None:
     result = started(server).wait()
 
     assert result["T"].rows == ((1,),)
-    assert result.job_id == "j1"
+    assert result.job == "j1"
     assert server.clock.pauses == pytest.approx([0.05, 0.075])
 
 
@@ -168,3 +168,12 @@ def test_the_client_lists_jobs_and_finds_one() -> None:
 
     assert [each.id for each in client.jobs()] == ["j1"]
     assert client.job("j1").state == "done"
+    assert server.session().job("j1").state == "done"
+
+
+def test_a_job_that_has_ended_tells_how_long_it_ran() -> None:
+    times = {"started": "2030-01-02T03:04:05+00:00", "finished": "2030-01-02T03:04:07.5+00:00"}
+    transport = FakeServer().transport()
+
+    assert Job(transport, job("done", **times)).seconds == 2.5
+    assert Job(transport, job("cancelled", started=None, finished=None)).seconds is None

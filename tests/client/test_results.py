@@ -103,7 +103,7 @@ def test_a_result_holds_tables_values_and_messages() -> None:
     assert 3 not in result
     assert result.facts("ModelInfo") == {"Number of Layers": "3", "Model Name": "lenet"}
     assert result.messages == (Message("few rows", "warning"),)
-    assert (result.elapsed_s, result.job_id) == (0.25, "j1")
+    assert (result.elapsed_s, result.job) == (0.25, "j1")
     assert str(result).endswith("rows: 3\nWARNING: few rows")
 
 
