@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -266,3 +268,47 @@ def test_batch_normalisation_of_vectors_trains_on_one_row() -> None:
     model = compiled(bind(graph, {}, {"out": Target("interval", 1)}))
 
     assert model({"rows": torch.rand(1, 3)})["out"].isfinite().all()
+
+
+def test_a_model_is_scored_and_trained_in_turns() -> None:
+    model = compiled(small())
+
+    model.eval()
+    model.train()
+    model({"data": torch.rand(3, 1, 4, 4)})
+    model.end_epoch()
+
+    assert model.tensor(model.specs[-1]).tolist() != [[0.0, 1.0], [0.0, 1.0]]
+
+
+MEMORY = """
+import resource
+import numpy as np
+from engine.compile.lower import compile_graph
+from engine.layers.base import BuildOptions, Target
+from engine.graph.infer import bind
+from engine.weights import CHUNK_VALUES, Chunk, load_weights
+from tests.engine.classics import vgg16
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+model = compile_graph(bind(vgg16(), {}, {"fc8": Target("nominal", 1000)}), BuildOptions())
+before = peak()
+load_weights(model, (
+    Chunk(spec, offset, np.ones(min(CHUNK_VALUES, spec.size - offset), np.float32))
+    for spec in model.specs for offset in range(0, spec.size, CHUNK_VALUES)
+))
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_loading_vgg16_takes_the_model_and_one_chunk() -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+
+    # 138,357,544 numbers of 4 bytes, two chunks of 4 MiB at the change from one to the next, and
+    # 16 MiB for the allocator
+    assert int(done.stdout) <= 138_357_544 * 4 + 24 * 2**20
