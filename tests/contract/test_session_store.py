@@ -21,8 +21,10 @@ from server.store.schema import contents, tokens
 from tests.conftest import HandClock, OpenStores
 
 
-def make(mine: SessionStores, name: str, caslib: str | None = None, **output: bool) -> None:
-    mine.models.create(Output(Name(name, caslib), **output), Graph(name))
+def make(
+    mine: SessionStores, name: str, caslib: str | None = None, *, promote: bool = False
+) -> None:
+    mine.models.create(Output(Name(name, caslib), promote=promote), Graph(name))
 
 
 def names(mine: SessionStores) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -21,21 +22,29 @@ from engine.graph.spec import Graph
 from server.store import SessionStores, SqlStores
 from tests.conftest import HandClock
 
-NUMBERS = pa.schema([("n", pa.int64()), ("word", pa.string())])
+NUMBERS = pa.schema([pa.field("n", pa.int64()), pa.field("word", pa.string())])
 
 
 def rows(*numbers: int) -> pa.RecordBatch:
-    return pa.record_batch([list(numbers), [f"w{n}" for n in numbers]], schema=NUMBERS)
+    columns: dict[str, list[Any]] = {"n": list(numbers), "word": [f"w{n}" for n in numbers]}
+    return pa.RecordBatch.from_pydict(columns, schema=NUMBERS)
 
 
-def put(stores: SessionStores, name: str, *numbers: int, **output: bool) -> TableInfo:
+def put(
+    stores: SessionStores,
+    name: str,
+    *numbers: int,
+    replace: bool = False,
+    promote: bool = False,
+) -> TableInfo:
     with stores.tables.stage(NUMBERS) as staged:
         staged.write(rows(*numbers))
-        return stores.tables.publish((staged, Output(Name(name), **output)))[0]
+        output = Output(Name(name), replace=replace, promote=promote)
+        return stores.tables.publish((staged, output))[0]
 
 
-def numbers_of(stores: SessionStores, table: TableInfo, **scan: int) -> list[int]:
-    batches = stores.tables.scan(table, **scan)
+def numbers_of(stores: SessionStores, table: TableInfo) -> list[int | None]:
+    batches = stores.tables.scan(table)
     return [n for batch in batches for n in batch.column("n").to_pylist()]
 
 
@@ -287,7 +296,7 @@ def test_a_name_that_cannot_be_shown_is_refused(mine: SessionStores, name: str) 
 
 
 def test_rows_of_other_columns_are_refused(mine: SessionStores) -> None:
-    other = pa.record_batch([[1.5]], names=["x"])
+    other = pa.RecordBatch.from_pydict({"x": [1.5]})
     with (
         mine.tables.stage(NUMBERS) as staged,
         pytest.raises(
@@ -356,3 +365,34 @@ def test_a_name_no_database_can_hold_is_not_found(
         mine.tables.find(Name("t", name))
     with pytest.raises(SessionNotFound):
         stores.sessions.find(name, "ann")
+
+
+def test_a_reader_finishes_a_table_that_is_replaced_meanwhile(
+    stores: SqlStores, mine: SessionStores
+) -> None:
+    with mine.tables.stage(NUMBERS) as staged:
+        for number in (1, 2):
+            staged.write(rows(number))
+            staged.seal()
+        old = mine.tables.publish((staged, Output(Name("t"))))[0]
+    reading = mine.tables.scan(old)
+    next(reading)
+
+    put(mine, "t", 3, replace=True)
+    stores.collect_garbage()
+
+    assert [batch.column("n").to_pylist() for batch in reading] == [[2]]
+    assert numbers_of(mine, mine.tables.find(Name("t"))) == [3]
+
+
+def test_a_reader_is_told_when_the_content_is_gone(stores: SqlStores, mine: SessionStores) -> None:
+    table = put(mine, "t", 1)
+    reading = mine.tables.scan(table)
+    mine.tables.drop(Name("t"))
+    assert stores.collect_garbage(grace_s=-1) == 1
+
+    message = r"^the table 't' in caslib 'CASUSER' was dropped or replaced while it was being read$"
+    with pytest.raises(Conflict, match=message):
+        next(reading)
+    with pytest.raises(Conflict, match=message):
+        mine.tables.schema(table)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actions.errors import Conflict, TableExists
 from actions.ports import Name, Output, TableInfo, WeightsHeader
 from engine.errors import WeightsError
-from engine.weights import CHUNK_VALUES, Chunk, SegmentSpec
+from engine.weights import CHUNK_VALUES, Chunk, Float32, SegmentSpec
 from server.store import SessionStores, SqlStores
 from server.store.schema import weight_chunks
 
@@ -22,12 +22,10 @@ SPECS = (
     SegmentSpec(4, "weights", "weight", (4,), 9, 0),
     SegmentSpec(1, "statistics", "statistics", (1, 2), 13, 9),
 )
-VALUES = np.arange(15, dtype=np.float32) / 4
+VALUES: Float32 = np.arange(0, 3.75, 0.25, dtype=np.float32)
 
 
-def chunks_of(
-    specs: tuple[SegmentSpec, ...], values: np.ndarray[tuple[int], np.dtype[np.float32]]
-) -> Iterator[Chunk]:
+def chunks_of(specs: tuple[SegmentSpec, ...], values: Float32) -> Iterator[Chunk]:
     for spec in specs:
         for offset in range(0, spec.size, CHUNK_VALUES):
             first = spec.first_row + offset
