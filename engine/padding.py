@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from engine.errors import ShapeError
 
+Sides = int | tuple[int, int] | None
+"""Padding of an axis: None is automatic, a number counts on both sides, a pair before and after."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -33,6 +36,10 @@ class Axis:
         """Whether both sides get the same padding, so that a torch operator can add it."""
         return self.before == self.after
 
+    def first(self) -> list[int]:
+        """Return the first cell of the input each window covers."""
+        return [max(window * self.stride - self.before, 0) for window in range(self.out)]
+
     def live(self) -> list[int]:
         """Return how many cells of the input each window covers."""
         starts = (window * self.stride - self.before for window in range(self.out))
@@ -40,18 +47,19 @@ class Axis:
 
 
 def plan_convolution(
-    size: int, kernel: int, stride: int, padding: int | None, *, equal: bool = False
+    size: int, kernel: int, stride: int, padding: Sides, *, equal: bool = False
 ) -> Axis:
     """Return how a convolution walks over one axis.
 
     Automatic: ceil(size / stride) windows; the total padding max(0, kernel - stride) where the
     stride divides the size, else max(0, kernel - size mod stride), is shared by both sides and an
     odd cell goes behind (P1 to P3). Given: ``padding`` cells on both sides and
-    floor((size - kernel + 2 padding) / stride) + 1 windows (P7, P8).
+    floor((size - kernel + 2 padding) / stride) + 1 windows (P7, P8); a pair says both sides by
+    themselves, and their sum takes the place of 2 padding.
 
     Args:
         size: length of the input.
-        kernel: length of the filter.
+        kernel: length of the filter, with the gaps of a dilated one.
         stride: step between windows.
         padding: cells on each side; None is automatic.
         equal: raise the smaller side of an automatic padding to the larger one (P5).
@@ -95,20 +103,50 @@ def plan_whole(size: int) -> Axis:
     return Axis(size, size, size, 0, 0, 1)
 
 
-def _given(size: int, kernel: int, stride: int, padding: int) -> Axis:
-    if padding >= kernel:
+def plan_spread(size: int, kernel: int, stride: int, padding: int, extra: int) -> int:
+    """Return the length a transposed convolution makes of an axis.
+
+    (size - 1) stride - 2 padding + kernel + extra.
+
+    Args:
+        size: length of the input.
+        kernel: length of the filter.
+        stride: distance at which the cells of the input are laid out.
+        padding: cells cut off on each side.
+        extra: cells put behind the output.
+
+    Raises:
+        ShapeError: nothing is left.
+    """
+    out = (size - 1) * stride - 2 * padding + kernel + extra
+    if out < 1:
         raise ShapeError(
-            f"got padding {padding} with a window of {kernel}, expected less than {kernel}: "
-            "the first window would lie outside the input",
+            f"got {size} pixels with a filter of {kernel}, stride {stride} and padding {padding}, "
+            f"expected an output of at least one pixel, not {out}",
+            size=size,
+            window=kernel,
             padding=padding,
+        )
+    return out
+
+
+def _given(size: int, kernel: int, stride: int, padding: int | tuple[int, int]) -> Axis:
+    before, after = padding if isinstance(padding, tuple) else (padding, padding)
+    wide, said = max(before, after), " and ".join(dict.fromkeys((str(before), str(after))))
+    if wide >= kernel:
+        raise ShapeError(
+            f"got padding {wide} with a window of {kernel}, expected less than {kernel}: "
+            "the first window would lie outside the input",
+            padding=wide,
             window=kernel,
         )
-    if size + 2 * padding < kernel:
+    room = size + before + after
+    if room < kernel:
         raise ShapeError(
-            f"got a window of {kernel} on {size} pixels with padding {padding}, "
-            f"expected at most {size + 2 * padding}",
+            f"got a window of {kernel} on {size} pixels with padding {said}, "
+            f"expected at most {room}",
             window=kernel,
             size=size,
-            padding=padding,
+            padding=wide,
         )
-    return Axis(size, kernel, stride, padding, padding, (size - kernel + 2 * padding) // stride + 1)
+    return Axis(size, kernel, stride, before, after, (room - kernel) // stride + 1)

@@ -1,7 +1,7 @@
 """Per-example shapes, channels first, without the batch axis.
 
-An image is ``(C, H, W)``, a vector of features ``(D,)``. A shape that depends on data which has not
-been seen is ``None`` wherever it may occur.
+An image is ``(C, H, W)``, a vector of features ``(D,)``, a sequence of T steps ``(T, D)``. A shape
+that depends on data which has not been seen is ``None`` wherever it may occur.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from engine.errors import ShapeError
 Shape = tuple[int, ...]
 
 IMAGE_AXES = 3
+SEQUENCE_AXES = 2
 
 
 def one(sources: Sequence[Shape]) -> Shape:
@@ -33,11 +34,26 @@ def image(sources: Sequence[Shape]) -> tuple[int, int, int]:
     """
     shape = one(sources)
     if len(shape) != IMAGE_AXES:
-        raise ShapeError(
-            f"got {shape}, expected (channels, height, width)", source=list(shape)
-        )
+        raise ShapeError(f"got {shape}, expected (channels, height, width)", source=list(shape))
     channels, height, width = shape
     return channels, height, width
+
+
+def sequence(sources: Sequence[Shape]) -> tuple[int, int]:
+    """Return the (steps, values) of a layer's only source; one map counts, its rows are the steps.
+
+    Raises:
+        ShapeError: there is not exactly one source, or it is no sequence.
+    """
+    shape = one(sources)
+    steps = shape[1:] if len(shape) == IMAGE_AXES and shape[0] == 1 else shape
+    if len(steps) != SEQUENCE_AXES:
+        raise ShapeError(
+            f"got {shape}, expected (steps, values) or one map of that size; "
+            "put a reshape layer before it",
+            source=list(shape),
+        )
+    return steps[0], steps[1]
 
 
 def flat_size(sources: Sequence[Shape]) -> int:

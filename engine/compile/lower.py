@@ -7,14 +7,17 @@ from torch import Tensor, fx, nn
 
 from engine.compile.moments import EpochMoments
 from engine.errors import GraphError
-from engine.graph.infer import check_trainable, known_shapes
+from engine.graph.dealing import dealt_parts
+from engine.graph.infer import check_trainable, known_shapes, known_sources
 from engine.graph.layout import SegmentSpec, layout
-from engine.graph.spec import Graph
+from engine.graph.spec import Graph, Node
 from engine.graph.walk import listed
 from engine.layers.base import BuildOptions, Part, Task, TaskLayer
 from engine.layers.input import Input
-from engine.modules.dropout import Dropout
+from engine.modules.chance import Chance
+from engine.modules.channels import part_of
 from engine.modules.normalization import BatchNorm
+from engine.shapes import Shape
 
 IMAGE_BATCH_AXES = 4
 
@@ -122,9 +125,9 @@ class CompiledModel:
         self.moments.write()
 
     def set_generator(self, generator: torch.Generator | None) -> None:
-        """Set the source of randomness of dropout; on the device of the model."""
+        """Set the source of randomness of all that draws; on the device of the model."""
         for module in self.module.modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, Chance):
                 module.generator = generator
 
 
@@ -151,11 +154,14 @@ def compile_graph(
     shapes = known_shapes(graph, options)
     root = nn.Module()
     for node in graph.nodes:
-        sources = [shapes[source] for source in node.sources]
+        sources = known_sources(graph, node, shapes)
         built = node.layer.build(sources, options)
-        if generator is not None:
+        if generator is not None and node.shared is None:
             node.layer.initialize(built, sources, generator)
         root.add_module(module_name(node.id), built)
+    for node in graph.nodes:
+        if node.shared is not None:
+            _share(root, node, graph.node(node.shared), known_sources(graph, node, shapes), options)
     tasks = [node.name for node in graph.nodes if node.layer.is_task]
     asked = [graph.node(name).name for name in outputs or ()]
     returned = list(dict.fromkeys([*tasks, *asked]))
@@ -167,13 +173,34 @@ def module_name(layer_id: int) -> str:
     return f"layer_{layer_id}"
 
 
+def _share(
+    root: nn.Module, node: Node, owner: Node, sources: Sequence[Shape], options: BuildOptions
+) -> None:
+    """Put the owner's tensors in the place of the node's own."""
+    own, theirs = (root.get_submodule(module_name(each.id)) for each in (node, owner))
+    for spec in node.layer.tensors(sources, options):
+        setattr(own, spec.name, getattr(theirs, spec.name))
+
+
 def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModule:
     """Return the module that calls every layer of ``root`` once."""
     calls = fx.Graph()
     entries = [node for node in graph.nodes if isinstance(node.layer, Input)]
     values = {node.name: (calls.placeholder(f"input_{node.id}"),) for node in entries}
+    parts = dealt_parts(graph.nodes)
+
+    def value(node: Node, position: int) -> fx.Node:
+        source = graph.node(node.sources[position])
+        whole = values[source.name][0]
+        part = parts.get((node.name, position))
+        if part is None:
+            return whole
+        return calls.call_function(part_of, (whole, part, source.layer.destinations))
+
     for node in graph.order:
-        sources = values.get(node.name) or tuple(values[name][0] for name in node.sources)
+        sources = values.get(node.name) or tuple(
+            value(node, position) for position in range(len(node.sources))
+        )
         values[node.name] = (calls.call_module(module_name(node.id), sources),)
     calls.output(tuple(values[name][0] for name in outputs))
     return fx.GraphModule(root, calls, class_name="CompiledGraph")

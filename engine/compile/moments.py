@@ -69,12 +69,22 @@ class EpochMoments:
         if self.mean is None or self.variance is None:
             return
         sizes = [len(layer.affine) for layer in self.layers]
-        moments = torch.stack([self.mean, self.variance.sqrt()], 1)
-        for layer, statistics in zip(self.layers, torch.split(moments, sizes), strict=True):
-            layer.statistics.copy_(statistics)
+        moments = torch.stack([self.mean, self.variance], 1)
+        by_tensor: dict[int, list[Tensor]] = {}
+        for layer, found in zip(self.layers, torch.split(moments, sizes), strict=True):
+            uses = by_tensor.setdefault(id(layer.statistics), [])
+            uses.append(found)
+            layer.statistics.copy_(_united(uses))
 
     def _epsilons(self, like: Tensor) -> Tensor:
         if self._epsilon is None or self._epsilon.device != like.device:
             values = [layer.epsilon for layer in self.layers for _ in layer.affine]
             self._epsilon = torch.tensor(values, dtype=like.dtype).to(like.device)
         return self._epsilon
+
+
+def _united(uses: Sequence[Tensor]) -> Tensor:
+    """Return mean and standard deviation of samples of equal size, (C, 2) each of its moments."""
+    means, variances = torch.stack(list(uses)).unbind(2)
+    between = means.var(0, correction=0)
+    return torch.stack([means.mean(0), (variances.mean(0) + between).sqrt()], 1)

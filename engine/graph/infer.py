@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as changed
 
 from engine.errors import GraphError
+from engine.graph.dealing import check_dealing
+from engine.graph.sharing import check_shared_tensors
 from engine.graph.spec import Graph, Node, fold
-from engine.graph.walk import listed, place, source_shapes, walk
+from engine.graph.walk import Shapes, listed, place, source_shapes, walk
 from engine.layers.base import BuildOptions, Layer, Part, Target, TaskLayer
 from engine.layers.input import Input
 from engine.shapes import Shape
@@ -18,7 +21,8 @@ class LayerAccount:
     Attributes:
         type: wire name of the layer type.
         weights: values in the weights part; regularised.
-        biases: values in the biases part, with gamma and beta of batch normalisation.
+        biases: values in the biases part, with gamma and beta of batch normalisation. Shared
+            tensors count in the layer that owns them.
         statistics: stored values which are no parameters (mean and standard deviation).
         multiply_adds: multiplications of a forward pass of one example.
     """
@@ -49,7 +53,7 @@ def known_shapes(graph: Graph, options: BuildOptions) -> dict[str, Shape]:
 
     Raises:
         GraphError: a shape depends on data which has not been seen.
-        ShapeError: a layer does not fit its sources.
+        ShapeError: a layer does not fit its sources, or the layer whose weights it shares.
     """
     shapes = infer_shapes(graph, options)
     known = {name: shape for name, shape in shapes.items() if shape is not None}
@@ -60,7 +64,15 @@ def known_shapes(graph: Graph, options: BuildOptions) -> dict[str, Shape]:
             "to its data",
             layers=[node.name for node in unknown],
         )
+    check_shared_tensors(graph.nodes, graph.by_name, known, options)
     return known
+
+
+def known_sources(graph: Graph, node: Node, shapes: Mapping[str, Shape]) -> tuple[Shape, ...]:
+    """Return the shapes a node sees of its sources, when all are known."""
+    sources = source_shapes(node, graph.by_name, shapes)
+    assert sources is not None  # noqa: S101 - no shape is None
+    return sources
 
 
 def bind(graph: Graph, inputs: Mapping[str, Shape], targets: Mapping[str, Target]) -> Graph:
@@ -79,9 +91,7 @@ def bind(graph: Graph, inputs: Mapping[str, Shape], targets: Mapping[str, Target
     wanted = {fold(name): target for name, target in targets.items()}
     _check_names(shapes, (n for n in graph.nodes if isinstance(n.layer, Input)), "an input layer")
     _check_names(wanted, (n for n in graph.nodes if n.layer.is_task), "a task layer")
-    nodes = tuple(
-        Node(node.id, node.name, _bound(node, shapes, wanted), node.sources) for node in graph.nodes
-    )
+    nodes = tuple(changed(node, layer=_bound(node, shapes, wanted)) for node in graph.nodes)
     bound = Graph(graph.name, graph.family, nodes)
     known_shapes(bound, BuildOptions())
     return bound
@@ -91,7 +101,8 @@ def check_trainable(graph: Graph) -> None:
     """Check that a graph can be trained and scored.
 
     Raises:
-        GraphError: there is no input layer, no task layer, or a layer that no task layer uses.
+        GraphError: there is no input layer, no task layer, a layer that no task layer uses, or a
+            part of an output that no layer takes.
     """
     if not any(isinstance(node.layer, Input) for node in graph.nodes):
         raise GraphError(f"model {graph.name!r} has no input layer, expected at least one")
@@ -110,6 +121,7 @@ def check_trainable(graph: Graph) -> None:
             "remove them or add an output layer after them",
             layers=useless,
         )
+    check_dealing(graph.nodes, graph.by_name, is_complete=True)
 
 
 def account(graph: Graph, options: BuildOptions | None = None) -> list[LayerAccount]:
@@ -120,16 +132,16 @@ def account(graph: Graph, options: BuildOptions | None = None) -> list[LayerAcco
     """
     chosen = options or BuildOptions()
     shapes = infer_shapes(graph, chosen)
-    return [_account(node, shapes, chosen) for node in graph.nodes]
+    return [_account(graph, node, shapes, chosen) for node in graph.nodes]
 
 
-def _account(node: Node, shapes: Mapping[str, Shape | None], options: BuildOptions) -> LayerAccount:
-    sources, shape = source_shapes(node, shapes), shapes[node.name]
+def _account(graph: Graph, node: Node, shapes: Shapes, options: BuildOptions) -> LayerAccount:
+    sources, shape = source_shapes(node, graph.by_name, shapes), shapes[node.name]
     facts = (node.id, node.name, node.layer.type, node.sources, shape)
     if sources is None or (sources and shape is None):
         return LayerAccount(*facts, None, None, None, None)
     sizes: dict[Part, int] = {"weights": 0, "biases": 0, "statistics": 0}
-    for spec in node.layer.tensors(sources, options):
+    for spec in node.layer.tensors(sources, options) if node.shared is None else ():
         sizes[spec.part] += spec.size
     cost = node.layer.multiply_adds(sources, options)
     return LayerAccount(*facts, sizes["weights"], sizes["biases"], sizes["statistics"], cost)

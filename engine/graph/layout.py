@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from engine.graph.infer import known_shapes
+from engine.graph.infer import known_shapes, known_sources
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions, Part, TensorSpec
 from engine.shapes import Shape
@@ -31,7 +31,7 @@ class SegmentSpec:
 
 
 def layout(graph: Graph, options: BuildOptions) -> tuple[SegmentSpec, ...]:
-    """Return the place of every tensor, without making one.
+    """Return the place of every tensor, without making one; shared ones are those of their owner.
 
     Raises:
         GraphError: a shape is not known yet.
@@ -39,9 +39,10 @@ def layout(graph: Graph, options: BuildOptions) -> tuple[SegmentSpec, ...]:
     shapes = known_shapes(graph, options)
     ordered: list[tuple[int, TensorSpec, int]] = []
     for node in graph.nodes:
-        sources = [shapes[source] for source in node.sources]
+        if node.shared is not None:
+            continue
         weight_id = 0
-        for tensor in node.layer.tensors(sources, options):
+        for tensor in node.layer.tensors(known_sources(graph, node, shapes), options):
             ordered.append((node.id, tensor, weight_id))
             weight_id += tensor.size
     ordered.sort(key=lambda each: each[1].part == "statistics")

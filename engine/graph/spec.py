@@ -8,6 +8,8 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from engine.errors import GraphError
+from engine.graph.dealing import check_dealing
+from engine.graph.sharing import check_anchors, check_shared_tensors
 from engine.graph.walk import infer_node, listed, place, walk
 from engine.layers.base import BuildOptions, Layer
 from engine.shapes import Shape
@@ -21,12 +23,14 @@ class Node:
         id: 0-based, in order of addition; kept for life, so that weight tables stay valid.
         name: lower case; the key of every look-up.
         sources: names of the layers whose outputs it takes, in order; may repeat.
+        shared: name of the layer whose weights it uses; None when it owns its own.
     """
 
     id: int
     name: str
     layer: Layer
     sources: tuple[str, ...] = ()
+    shared: str | None = None
 
 
 def fold(name: str) -> str:
@@ -98,16 +102,32 @@ class Graph:
         return walk(self.order, BuildOptions())
 
     def add(
-        self, name: str, layer: Layer, sources: Sequence[str] = (), *, replacing: bool = False
+        self,
+        name: str,
+        layer: Layer,
+        sources: Sequence[str] = (),
+        *,
+        replacing: bool = False,
+        shared: str | None = None,
     ) -> "Graph":
         """Return the graph with one layer more, or with a layer of the same name replaced.
 
         A replaced layer keeps its id. Shapes are checked as far as they are known.
 
+        Args:
+            name: in any case.
+            layer: type and options.
+            sources: names of the layers it takes, in order.
+            replacing: whether a layer of the name may be replaced.
+            shared: a layer of the same type whose weights it uses; if that one uses those of a
+                third, the third is meant.
+
         Raises:
-            GraphError: the name is empty or taken, a source does not exist or closes a cycle, or
-                the number of sources is not one the layer takes.
-            ShapeError: the layer, or one that follows it, does not fit.
+            GraphError: the name is empty or taken, a source or ``shared`` does not exist, a source
+                closes a cycle or has all its destinations, the number of sources is not one the
+                layer takes, or ``shared`` is of another type.
+            ShapeError: the layer, or one that follows it, does not fit, or ``shared`` does not own
+                what it needs.
         """
         folded = fold(name)
         if not folded:
@@ -122,16 +142,18 @@ class Graph:
             )
         names = tuple(self.node(source).name for source in sources)
         self._check_sources(folded, layer, names)
+        anchor = None if shared is None else self.node(shared)
+        owner = None if anchor is None else anchor.shared or anchor.name
         if found is not None:
-            return self._with(changed(found, layer=layer, sources=names))
+            return self._with(changed(found, layer=layer, sources=names, shared=owner))
         following = max((node.id for node in self.nodes), default=-1) + 1
-        return self._appended(Node(following, folded, layer, names))
+        return self._appended(Node(following, folded, layer, names, owner))
 
     def remove(self, name: str) -> "Graph":
         """Return the graph without a layer; ids of the others stay.
 
         Raises:
-            GraphError: there is no such layer, or others use it as a source.
+            GraphError: there is no such layer, or others use it as a source or share its weights.
         """
         gone = self.node(name)
         users = [node.name for node in self.nodes if gone.name in node.sources]
@@ -141,6 +163,14 @@ class Graph:
                 f"{listed(users)}; remove what follows first",
                 layer=gone.name,
                 users=users,
+            )
+        sharers = [node.name for node in self.nodes if node.shared == gone.name]
+        if sharers:
+            raise GraphError(
+                f"{place(gone.name, gone.layer)} cannot be removed, its weights are shared by "
+                f"{listed(sharers)}; remove those first",
+                layer=gone.name,
+                users=sharers,
             )
         return changed(self, nodes=tuple(node for node in self.nodes if node is not gone))
 
@@ -166,16 +196,21 @@ class Graph:
                 layer=node.name,
                 users=users,
             )
-        graph.shapes  # noqa: B018 - computed here, so that what does not fit is refused
+        check_anchors(nodes, graph.by_name)
+        check_dealing(nodes, graph.by_name)
+        check_shared_tensors(nodes, graph.by_name, graph.shapes, BuildOptions())
         return graph
 
     def _appended(self, node: Node) -> "Graph":
         """Return the graph with a node at its end, inferring no shape but the new one."""
-        shape = infer_node(node, self.shapes, BuildOptions())
+        by_name = {**self.by_name, node.name: node}
+        check_anchors([node], by_name)
+        check_dealing([self.by_name[source] for source in node.sources], by_name)
+        shape = infer_node(node, by_name, self.shapes, BuildOptions())
+        shapes = {**self.shapes, node.name: shape}
+        check_shared_tensors([node], by_name, shapes, BuildOptions())
         graph = changed(self, nodes=(*self.nodes, node))
-        vars(graph).update(
-            by_name={**self.by_name, node.name: node}, shapes={**self.shapes, node.name: shape}
-        )
+        vars(graph).update(by_name=by_name, shapes=shapes)
         return graph
 
     def _check_sources(self, name: str, layer: Layer, sources: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from engine.shapes import Shape
 
 
 class Placed(Protocol):
-    """A layer in its place, as far as shapes are concerned."""
+    """A layer in its place, as far as shapes and tensors are concerned."""
 
     @property
     def name(self) -> str: ...
@@ -17,24 +17,34 @@ class Placed(Protocol):
     def layer(self) -> Layer: ...
     @property
     def sources(self) -> tuple[str, ...]: ...
+    @property
+    def shared(self) -> str | None: ...
 
 
-def source_shapes(node: Placed, shapes: Mapping[str, Shape | None]) -> tuple[Shape, ...] | None:
-    """Return the shapes of a node's sources, None while one of them is unknown."""
-    found = [shapes[source] for source in node.sources]
-    known = tuple(shape for shape in found if shape is not None)
+Layout = Mapping[str, Placed]
+Shapes = Mapping[str, Shape | None]
+
+
+def source_shapes(node: Placed, nodes: Layout, shapes: Shapes) -> tuple[Shape, ...] | None:
+    """Return the shapes a node sees of its sources, None while one of them is unknown."""
+    found = [(nodes[source].layer, shapes[source]) for source in node.sources]
+    known = tuple(_seen(layer, shape) for layer, shape in found if shape is not None)
     return known if len(known) == len(found) else None
 
 
-def infer_node(
-    node: Placed, shapes: Mapping[str, Shape | None], options: BuildOptions
-) -> Shape | None:
+def _seen(layer: Layer, shape: Shape) -> Shape:
+    """Return what a layer that follows sees of an output: all of it, or its part."""
+    parts = layer.destinations
+    return shape if parts is None else (shape[0] // parts, *shape[1:])
+
+
+def infer_node(node: Placed, nodes: Layout, shapes: Shapes, options: BuildOptions) -> Shape | None:
     """Return the output shape of one node, None while it is unknown.
 
     Raises:
         ShapeError: the layer does not fit; the message begins with its name and type.
     """
-    sources = source_shapes(node, shapes)
+    sources = source_shapes(node, nodes, shapes)
     if sources is None:
         return node.layer.infer_open()
     try:
@@ -48,8 +58,10 @@ def infer_node(
 def walk(nodes: Iterable[Placed], options: BuildOptions) -> dict[str, Shape | None]:
     """Return the shapes of nodes given in an order in which sources come first."""
     shapes: dict[str, Shape | None] = {}
+    seen: dict[str, Placed] = {}
     for node in nodes:
-        shapes[node.name] = infer_node(node, shapes, options)
+        shapes[node.name] = infer_node(node, seen, shapes, options)
+        seen[node.name] = node
     return shapes
 
 

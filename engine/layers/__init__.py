@@ -1,23 +1,33 @@
 """All layer types; importing this package fills the registry."""
 
 from engine.layers import (
+    attention,
+    channels,
     convolution,
     dense,
     input,  # noqa: A004 - the layer type's name
+    local_convolution,
     merge,
     normalization,
     output,
     pooling,
+    reshape,
+    transposed,
 )
 from engine.layers.base import LAYERS
 
 __all__ = [
     "LAYERS",
+    "attention",
+    "channels",
     "convolution",
     "dense",
     "input",
+    "local_convolution",
     "merge",
     "normalization",
     "output",
     "pooling",
+    "reshape",
+    "transposed",
 ]

@@ -135,6 +135,14 @@ class Layer(BaseModel):
         """Return the output shape when a source's shape is unknown; None when it depends on it."""
         return None
 
+    @property
+    def destinations(self) -> int | None:
+        """How many layers share the output, each seeing an equal part of its first axis in turn.
+
+        None: any number may follow, and each sees all of it.
+        """
+        return None
+
     def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
         """Return the tensors the layer owns, in the order of the weight table."""
         del sources, options

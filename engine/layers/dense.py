@@ -64,8 +64,8 @@ class FullyConnected(Weighted):
     def fans(self, weight: Shape) -> tuple[int, int]:
         return weight[0], weight[1]
 
-    def bias_size(self, weight: Shape) -> int:
-        return weight[1]
+    def bias_shape(self, weight: Shape) -> Shape:
+        return (weight[1],)
 
     def multiply_adds(self, sources: Sequence[Shape], options: BuildOptions) -> int:
         del options

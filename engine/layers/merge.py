@@ -14,8 +14,8 @@ from engine.layers.activations import (
     refuse_user_function,
 )
 from engine.layers.base import Arity, BuildOptions, Layer, layer_type
-from engine.modules.merge import Concat, Sum
-from engine.shapes import Shape
+from engine.modules.merge import Concat, Product, Sum
+from engine.shapes import Shape, flat_size
 
 
 class Merge(Layer):
@@ -89,3 +89,35 @@ class Concatenation(Merge):
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         del sources, options
         return Concat(activation(self.act, "IDENTITY"))
+
+
+@layer_type
+class Scale(Merge):
+    """Multiply every map of the first source by its factor from the second, and activate.
+
+    Shapes: (C, H, W) and C factors of any shape → (C, H, W); a vector (C,) likewise.
+
+    Source: the deepLearn reference, layer type scale; Hu, Shen and Sun, "Squeeze-and-excitation
+    networks", 2018.
+    """
+
+    code: ClassVar[int] = 12
+    prefix: ClassVar[str] = "scaleopts"
+    title: ClassVar[str] = "Scale"
+    arity: ClassVar[Arity] = Arity(2, 2)
+
+    type: Literal["scale"] = "scale"
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del options
+        maps, factors = sources
+        if flat_size([factors]) != maps[0]:
+            raise ShapeError(
+                f"got {maps} and {flat_size([factors])} factors, expected {maps[0]}, one per map",
+                sources=[list(shape) for shape in sources],
+            )
+        return maps
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        del sources, options
+        return Product(activation(self.act, "IDENTITY"))

@@ -1,12 +1,14 @@
-"""Batch normalisation."""
+"""Batch normalisation and layer normalisation."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
+from engine.errors import ShapeError
+from engine.layers.activated import Activated
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     ActivationName,
@@ -14,8 +16,9 @@ from engine.layers.activations import (
     refuse_user_function,
 )
 from engine.layers.base import BuildOptions, Layer, TensorSpec, layer_type
-from engine.modules.normalization import BatchNorm
-from engine.shapes import Shape, one
+from engine.modules.dropout import dropout
+from engine.modules.normalization import BatchNorm, LayerNorm
+from engine.shapes import Shape, one, sequence
 
 
 @layer_type
@@ -66,3 +69,65 @@ class BatchNormalization(Layer):
         del sources, generator
         with torch.no_grad():
             module.get_parameter("affine").copy_(torch.tensor([1.0, 0.0]))
+
+
+@layer_type
+class LayerNormalization(Activated):
+    """Normalise every step by itself: act(gamma (x - mean) / √(variance + ε) + beta).
+
+    Mean and population variance are those of the values of a step; a vector is one step, or as many
+    as ``tokenSize`` says. Training and scoring are the same. gamma lies in the weights part, so
+    that regularisation reaches it, other than in a batchnorm layer. AUTO of ``act`` is IDENTITY.
+
+    Shapes: (D,), (T, D), or one map (1, T, D), → the same; weights (D,) gamma, biases (D,) beta.
+
+    Source: Ba, Kiros and Hinton, "Layer normalization", 2016; the deepLearn reference, layer type
+    layernorm and decision D14.
+    """
+
+    code: ClassVar[int] = 28
+    prefix: ClassVar[str] = "dllayernormopts"
+    title: ClassVar[str] = "layer normalization"
+
+    type: Literal["layernorm"] = "layernorm"
+    epsilon: float = Field(default=1e-12, ge=0.0)
+    """Added to the variance."""
+    token_size: PositiveInt | None = None
+    """Values of a step; None takes the last axis of the source."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Rate of dropped outputs."""
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del options
+        self._values(sources)
+        return one(sources)
+
+    def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
+        del options
+        step = (self._values(sources),)
+        return TensorSpec("weights", "weight", step), TensorSpec("biases", "bias", step)
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        drop = dropout(self.dropout, options.dropout_type)
+        act = activation(self.act, "IDENTITY")
+        return LayerNorm(self._values(sources), self.epsilon, act, drop)
+
+    def initialize(
+        self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
+    ) -> None:
+        del sources, generator
+        nn.init.ones_(module.get_parameter("weight"))
+        nn.init.zeros_(module.get_parameter("bias"))
+
+    def _values(self, sources: Sequence[Shape]) -> int:
+        shape = one(sources)
+        is_vector = len(shape) == 1
+        values = shape[0] if is_vector else sequence(sources)[1]
+        size = values if self.token_size is None else self.token_size
+        if values % size or (values != size and not is_vector):
+            raise ShapeError(
+                f"got {shape}, expected steps of {size} values: the option 'tokenSize'",
+                source=list(shape),
+                expected=size,
+            )
+        return size

@@ -1,12 +1,12 @@
 """Pooling over images."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self, cast, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import nn
 
-from engine.errors import LayerError, NotSupportedError
+from engine.errors import LayerError
 from engine.layers.base import BuildOptions, Synonyms, layer_type
 from engine.layers.windows import Padded
 from engine.modules.dropout import dropout
@@ -24,6 +24,11 @@ class Pooling(Padded):
     Output, per axis: ceil(input / stride) with automatic padding, the last windows shrink; else
     floor((input - window + 2 padding) / stride) + 1. Cells outside the image never count. A window
     of 0 by 0 covers the whole map.
+
+    MAX, MIN and MEAN are those of the live cells, MEDIAN of an even count is the mean of the middle
+    two, L2NORM the root of the sum of squares, FIXED the first live cell, row by row. RANDOM takes
+    in training any live cell, drawn anew for every window of every map of every row, and when
+    scoring what that is on average, the mean.
 
     Shapes: (C, H, W) → (C, H', W').
 
@@ -46,22 +51,13 @@ class Pooling(Padded):
     """Step along the width; None takes ``stride``."""
     stride_vertical: PositiveInt | None = None
     """Step along the height; None takes ``stride``."""
-    pool: Annotated[
-        Literal["MAX", "MIN", "MEAN", "MEDIAN", "FIXED", "RANDOM"], Synonyms({"AVERAGE": "MEAN"})
-    ] = "MAX"
-    """What a window becomes; MEDIAN of an even count is the mean of the middle two."""
+    pool: Annotated[PoolKind, Synonyms({"AVERAGE": "MEAN", "L2": "L2NORM"})] = "MAX"
+    """What a window becomes; L2NORM is an extension."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Rate of dropped outputs."""
 
     @model_validator(mode="after")
     def _whole_or_windows(self) -> Self:
-        if self.pool not in get_args(PoolKind):
-            raise NotSupportedError(
-                f"pooling {self.pool!r} is not supported yet; expected one of "
-                + ", ".join(get_args(PoolKind)),
-                option="pool",
-                got=self.pool,
-            )
         window = self._window()
         if (window[0] == 0) != (window[1] == 0):
             raise LayerError(
@@ -102,8 +98,7 @@ class Pooling(Padded):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         drop = dropout(self.dropout, options.dropout_type)
-        kind = cast("PoolKind", self.pool)  # the validator refused the others
-        return Pooling2d(kind, self.axes(sources), drop)
+        return Pooling2d(self.pool, self.axes(sources), drop)
 
     def _window(self) -> tuple[int, int]:
         if self.height is None and self.width is None:

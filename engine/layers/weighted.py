@@ -39,26 +39,31 @@ class Weighted(Layer):
         """Return fan-in and fan-out of the weight tensor."""
         raise NotImplementedError
 
-    def bias_size(self, weight: Shape) -> int:
-        """Return the number of biases of a layer with such weights."""
+    def bias_shape(self, weight: Shape) -> Shape:
+        """Return the shape of the bias tensor of a layer with such weights."""
         raise NotImplementedError
 
     def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
         del options
         weight = self.weight_shape(sources)
-        if weight is None:
-            return ()
+        return () if weight is None else self.specs(weight)
+
+    def specs(self, weight: Shape) -> tuple[TensorSpec, ...]:
+        """Return the tensors of a layer whose weights have such a shape."""
         specs = (TensorSpec("weights", "weight", weight),)
         if not self.include_bias:
             return specs
-        return *specs, TensorSpec("biases", "bias", (self.bias_size(weight),))
+        return *specs, TensorSpec("biases", "bias", self.bias_shape(weight))
 
     def initialize(
         self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
     ) -> None:
         weight = self.weight_shape(sources)
-        if weight is None:
-            return
+        if weight is not None:
+            self.fill(module, weight, generator)
+
+    def fill(self, module: nn.Module, weight: Shape, generator: torch.Generator) -> None:
+        """Fill a module's weights, of a known shape, and its biases."""
         initialize(module.get_parameter("weight"), self._start(weight), generator)
         if self.include_bias:
             nn.init.constant_(module.get_parameter("bias"), self.init_bias)

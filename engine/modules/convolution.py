@@ -1,6 +1,5 @@
-"""Two-dimensional convolution with any padding, the same on every device."""
+"""Two-dimensional convolutions with any padding, the same on every device."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,10 +36,27 @@ def split_padding(height: Axis, width: Axis) -> Padding:
     return Padding((operator[0], operator[1]), explicit if any(explicit) else None)
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Where filters look.
+
+    Attributes:
+        height: how the height is cut; its kernel is what the filter reaches over.
+        width: likewise.
+        dilation: steps between the cells of a filter, (height, width).
+        groups: groups of maps which do not see one another.
+    """
+
+    height: Axis
+    width: Axis
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+
 class Convolution2d(Finish):
     """Slide filters over an image without flipping them, add a bias, activate.
 
-    Shapes: (N, C, H, W) → (N, F, H', W'); ``weight`` (F, C, kernel height, kernel width),
+    Shapes: (N, C, H, W) → (N, F, H', W'); ``weight`` (F, C / groups, kernel height, kernel width),
     ``bias`` (F,).
     """
 
@@ -49,21 +65,115 @@ class Convolution2d(Finish):
     def __init__(
         self,
         weight: Shape,
-        axes: Sequence[Axis],
+        windows: Windows,
         activation: Activation | None,
         dropout: Dropout | None,
         *,
         bias: bool,
     ) -> None:
         super().__init__(activation, dropout)
-        height, width = axes
-        self.stride = (height.stride, width.stride)
-        self.padding = split_padding(height, width)
+        self.stride = (windows.height.stride, windows.width.stride)
+        self.padding = split_padding(windows.height, windows.width)
+        self.dilation = windows.dilation
+        self.groups = windows.groups
         self.weight = nn.Parameter(torch.empty(weight))
         self.register_parameter("bias", nn.Parameter(torch.empty(weight[0])) if bias else None)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.padding.explicit is not None:
             x = functional.pad(x, self.padding.explicit)
-        y = functional.conv2d(x, self.weight, self.bias, self.stride, self.padding.operator)
+        y = functional.conv2d(
+            x,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding.operator,
+            self.dilation,
+            self.groups,
+        )
         return self.finish(y)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a transposed convolution lays out its input; all pairs are (height, width).
+
+    Attributes:
+        stride: distance between the places of neighbouring pixels.
+        padding: pixels cut off on each side of the output.
+        extra: pixels put behind the output.
+    """
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    extra: tuple[int, int]
+
+
+class ConvolutionTransposed2d(Finish):
+    """Lay filters times pixels over one another, add a bias, activate.
+
+    Shapes: (N, C, H, W) → (N, F, H', W'); ``weight`` (C, F, kernel height, kernel width),
+    ``bias`` (F,).
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        weight: Shape,
+        spread: Spread,
+        activation: Activation | None,
+        dropout: Dropout | None,
+        *,
+        bias: bool,
+    ) -> None:
+        super().__init__(activation, dropout)
+        self.spread = spread
+        self.weight = nn.Parameter(torch.empty(weight))
+        self.register_parameter("bias", nn.Parameter(torch.empty(weight[1])) if bias else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        spread = self.spread
+        y = functional.conv_transpose2d(
+            x, self.weight, self.bias, spread.stride, spread.padding, spread.extra
+        )
+        return self.finish(y)
+
+
+class LocalConvolution2d(Finish):
+    """Slide filters over an image which have weights of their own at every place, and activate.
+
+    Shape letters: L places, row by row; K cells a filter sees, maps first.
+
+    Shapes: (N, C, H, W) → (N, F, H', W'); ``weight`` (F, H', W', C, kernel height, kernel width),
+    ``bias`` (F, H', W').
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        weight: Shape,
+        windows: Windows,
+        activation: Activation | None,
+        dropout: Dropout | None,
+        *,
+        bias: bool,
+    ) -> None:
+        super().__init__(activation, dropout)
+        height, width = windows.height, windows.width
+        self.stride = (height.stride, width.stride)
+        self.dilation = windows.dilation
+        self.outer = [width.before, width.after, height.before, height.after]
+        self.weight = nn.Parameter(torch.empty(weight))
+        self.register_parameter("bias", nn.Parameter(torch.empty(weight[:3])) if bias else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        filters, rows, columns, *_, height, width = self.weight.shape
+        if any(self.outer):
+            x = functional.pad(x, self.outer)
+        patches_NKL = functional.unfold(x, (height, width), self.dilation, 0, self.stride)
+        weight_FLK = self.weight.flatten(1, 2).flatten(2)
+        y = torch.einsum("nkl,flk->nfl", patches_NKL, weight_FLK)
+        y = y.view(-1, filters, rows, columns)
+        return self.finish(y if self.bias is None else y + self.bias)

@@ -3,12 +3,14 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from engine.modules.chance import Chance
 
 DropoutType = Literal["STANDARD", "INVERTED"]
 
 
-class Dropout(nn.Module):
+class Dropout(Chance):
     """Set every value to zero with a probability, drawn anew for every row.
 
     STANDARD: training leaves the others alone, scoring multiplies all by (1 - rate). INVERTED:
@@ -23,7 +25,6 @@ class Dropout(nn.Module):
         super().__init__()
         self.rate = rate
         self.kind = kind
-        self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         keep = 1.0 - self.rate

@@ -35,3 +35,16 @@ class Concat(Finish):
 
     def forward(self, *sources: Tensor) -> Tensor:
         return self.finish(torch.cat(sources, 1))
+
+
+class Product(Finish):
+    """Multiply every map, or feature, by its factor, then activate.
+
+    Shapes: (N, C, ...) and any shape of C factors a row → (N, C, ...).
+    """
+
+    def __init__(self, activation: Activation | None) -> None:
+        super().__init__(activation)
+
+    def forward(self, maps: Tensor, factors: Tensor) -> Tensor:
+        return self.finish(maps * factors.reshape(*maps.shape[:2], *[1] * (maps.dim() - 2)))

@@ -1,9 +1,10 @@
-"""Batch normalisation whose statistics are those of whole epochs."""
+"""Batch normalisation whose statistics are those of whole epochs, and layer normalisation."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
 
 
@@ -44,3 +45,24 @@ class BatchNorm(Finish):
         )
         self.batch_mean, self.batch_invstd = mean.detach(), invstd.detach()
         return self.finish(y)
+
+
+class LayerNorm(Finish):
+    """Normalise every run of values by itself, scale, shift and activate.
+
+    Shapes: (N, ..., D) → the same, D a multiple of the run; ``weight`` and ``bias`` as long as a
+    run.
+    """
+
+    def __init__(
+        self, values: int, epsilon: float, activation: Activation | None, dropout: Dropout | None
+    ) -> None:
+        super().__init__(activation, dropout)
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.empty(values))
+        self.bias = nn.Parameter(torch.empty(values))
+
+    def forward(self, x: Tensor) -> Tensor:
+        runs = x.reshape(*x.shape[:-1], -1, len(self.weight))
+        y = functional.layer_norm(runs, [len(self.weight)], self.weight, self.bias, self.epsilon)
+        return self.finish(y.flatten(-2))

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engine.modules.chance import Chance
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Finish
 from engine.padding import Axis
 
-PoolKind = Literal["MAX", "MIN", "MEAN", "MEDIAN"]
+PoolKind = Literal["MAX", "MIN", "MEAN", "MEDIAN", "FIXED", "RANDOM", "L2NORM"]
 
 
 def torch_windows(axis: Axis) -> bool:
@@ -42,6 +43,8 @@ class Pooling2d(Finish):
     """
 
     live: Tensor
+    first_rows: Tensor
+    first_columns: Tensor
 
     def __init__(self, kind: PoolKind, axes: Sequence[Axis], dropout: Dropout | None) -> None:
         super().__init__(None, dropout)
@@ -56,6 +59,9 @@ class Pooling2d(Finish):
         self.outer = None if self.is_native or not any(outer) else outer
         live = torch.outer(torch.tensor(height.live()), torch.tensor(width.live()))
         self.register_buffer("live", live, persistent=False)
+        self.register_buffer("first_rows", torch.tensor(height.first()), persistent=False)
+        self.register_buffer("first_columns", torch.tensor(width.first()), persistent=False)
+        self.draw = RandomCell(height, width) if kind == "RANDOM" else None
 
     def forward(self, x: Tensor) -> Tensor:
         match self.kind:
@@ -67,6 +73,12 @@ class Pooling2d(Finish):
                 y = self._mean(x)
             case "MEDIAN":
                 y = self._median(x)
+            case "FIXED":
+                y = x.index_select(2, self.first_rows).index_select(3, self.first_columns)
+            case "RANDOM":
+                y = self.draw(x) if self.training and self.draw is not None else self._mean(x)
+            case "L2NORM":
+                y = self._norm(x)
         return self.finish(y)
 
     def _max(self, x: Tensor) -> Tensor:
@@ -86,6 +98,19 @@ class Pooling2d(Finish):
         )
         return sums / self.live
 
+    def _norm(self, x: Tensor) -> Tensor:
+        """Return the root of the sum of squares; its slope at zero is taken to be zero."""
+        sums = functional.avg_pool2d(
+            self._surround(x.square(), 0.0),
+            self.kernel,
+            self.stride,
+            self.inner,
+            ceil_mode=self.is_native,
+            divisor_override=1,
+        )
+        is_zero = sums == 0
+        return sums.masked_fill(is_zero, 1.0).sqrt().masked_fill(is_zero, 0.0)
+
     def _median(self, x: Tensor) -> Tensor:
         """Return the middle live value of each window, the mean of two where they are even."""
         windows = self._surround(x, inf).unfold(2, self.kernel[0], self.stride[0])
@@ -96,3 +121,37 @@ class Pooling2d(Finish):
 
     def _surround(self, x: Tensor, value: float) -> Tensor:
         return x if self.outer is None else functional.pad(x, self.outer, value=value)
+
+
+class RandomCell(Chance):
+    """Take from every window of every map a live cell, each with the same probability.
+
+    Shapes: (N, C, H, W) → (N, C, P, Q).
+    """
+
+    first_rows: Tensor
+    first_columns: Tensor
+    live_rows: Tensor
+    live_columns: Tensor
+
+    def __init__(self, height: Axis, width: Axis) -> None:
+        super().__init__()
+        self._keep("first_rows", height.first(), (-1, 1))
+        self._keep("live_rows", height.live(), (-1, 1))
+        self._keep("first_columns", width.first(), (1, -1))
+        self._keep("live_columns", width.live(), (1, -1))
+
+    def _keep(self, name: str, values: list[int], shape: tuple[int, int]) -> None:
+        self.register_buffer(name, torch.tensor(values).view(shape), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.first_rows + self._below(x, self.live_rows)
+        columns = self.first_columns + self._below(x, self.live_columns)
+        cells = (rows * x.shape[3] + columns).flatten(2)
+        return x.flatten(2).gather(2, cells).view(rows.shape)
+
+    def _below(self, x: Tensor, limits: Tensor) -> Tensor:
+        """Return whole numbers from 0 to below the limits, one for every window."""
+        windows = (len(self.first_rows), self.first_columns.shape[1])
+        drawn = torch.rand(*x.shape[:2], *windows, generator=self.generator, device=x.device)
+        return torch.minimum((drawn * limits).long(), limits - 1)

@@ -20,7 +20,16 @@ from engine.layers.base import (
 )
 from engine.losses import Target
 
-NOT_FAMILIES = {"__init__", "base", "activations", "initializers", "weighted", "windows"}
+NOT_FAMILIES = {
+    "__init__",
+    "base",
+    "activated",
+    "activations",
+    "filters",
+    "initializers",
+    "weighted",
+    "windows",
+}
 
 
 class Bare(Layer):
@@ -46,6 +55,15 @@ def test_the_layer_types_are_these() -> None:
         "batchnorm": 8,
         "residual": 9,
         "concat": 10,
+        "scale": 12,
+        "reshape": 14,
+        "transconvo": 16,
+        "groupconvo": 17,
+        "channelshuffle": 18,
+        "layernorm": 28,
+        "mhattention": 29,
+        "split": 33,
+        "localconvo": 101,
     }
 
 
@@ -76,6 +94,7 @@ def test_a_layer_owns_and_costs_nothing_unless_it_says_so() -> None:
     assert layer.tensors([(3,)], BuildOptions()) == ()
     assert layer.multiply_adds([(3,)], BuildOptions()) == 0
     assert layer.infer_open() is None
+    assert layer.destinations is None
 
 
 def test_the_size_of_a_tensor_is_the_product_of_its_axes() -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import LayerError, NotSupportedError
+from engine.errors import LayerError
 from engine.layers.base import BuildOptions
 from engine.layers.pooling import Pooling
 from engine.modules.pooling import Pooling2d
@@ -105,6 +105,8 @@ REDUCE: dict[str, Callable[[np.ndarray], float]] = {
     "MIN": np.min,
     "MEAN": np.mean,
     "MEDIAN": np.median,
+    "FIXED": lambda cells: cells[0, 0],
+    "L2NORM": lambda cells: float(np.linalg.norm(cells)),
 }
 
 
@@ -245,11 +247,67 @@ def test_outputs_are_dropped_with_the_layers_rate() -> None:
     assert sorted(module(torch.ones(1, 1, 32, 32)).unique().tolist()) == [0.0, 2.0]
 
 
-@pytest.mark.parametrize("kind", ["FIXED", "RANDOM"])
-def test_kinds_that_pick_a_position_are_refused(kind: str) -> None:
-    message = f"pooling {kind!r} is not supported yet; expected one of MAX, MIN, MEAN, MEDIAN"
-    with pytest.raises(NotSupportedError, match=f"^{message}$"):
-        Pooling.model_validate({"pool": kind})
+def test_fixed_pooling_takes_the_first_live_cell_of_a_window() -> None:
+    # windows of 3 with a dead cell before: {dead 2 4} {6 1 5} {3 2}; without: {2 4 6} {1 5 3} {2}
+    assert pool("FIXED", 3, 3, SEVEN, padding_width=1) == [2, 6, 3]
+    assert pool("FIXED", 3, 3, SEVEN) == [2, 1, 2]
+
+
+def test_the_norm_of_a_window_is_that_of_its_live_cells() -> None:
+    # windows of 2: √(9 + 16), √(25 + 144), √(64)
+    pixels = [3.0, -4.0, 5.0, 12.0, -8.0]
+
+    assert pool("L2NORM", 2, 2, pixels) == pytest.approx([5, 13, 8])
+
+
+def test_the_norm_of_zeros_has_no_slope() -> None:
+    image = torch.zeros(1, 1, 2, 2).requires_grad_()
+
+    result = Pooling(pool="L2NORM").build([(1, 2, 2)], DEFAULTS)(image)
+    result.sum().backward()
+
+    assert result.item() == 0.0
+    assert image.grad is not None
+    assert image.grad.flatten().tolist() == [0, 0, 0, 0]
+
+
+def drawing(seed: int, **options: int) -> Pooling2d:
+    """Return random pooling of windows of 3 in a row, whose draws begin at a seed."""
+    layer = Pooling.model_validate({"pool": "RANDOM", "width": 3, "height": 1, **options})
+    module = layer.build([(1, 1, 7)], DEFAULTS)
+    assert isinstance(module, Pooling2d)
+    assert module.draw is not None
+    module.draw.generator = torch.Generator().manual_seed(seed)
+    return module
+
+
+def test_random_pooling_takes_every_live_cell_equally_often_in_training() -> None:
+    # windows of [10 20 30 40 50 60 70] with a dead cell before: {10 20} {30 40 50} {60 70}
+    rows = image_row([10.0, 20, 30, 40, 50, 60, 70]).expand(6000, 3, 1, 7)
+
+    drawn = drawing(1, padding_width=1)(rows)
+
+    assert drawn.shape == (6000, 3, 1, 3)
+    for window, cells in enumerate([[10, 20], [30, 40, 50], [60, 70]]):
+        values, counts = drawn[..., window].unique(return_counts=True)
+        assert values.tolist() == cells
+        share = 18_000 / len(cells)
+        # five deviations of a binomial count
+        assert (counts - share).abs().max().item() < 5 * (share * (1 - 1 / len(cells))) ** 0.5
+
+
+def test_random_pooling_draws_from_its_generator() -> None:
+    rows = torch.rand(4, 3, 1, 7, generator=torch.Generator().manual_seed(3))
+
+    assert torch.equal(drawing(1)(rows), drawing(1)(rows))
+    assert not torch.equal(drawing(1)(rows), drawing(2)(rows))
+
+
+def test_random_pooling_scores_with_the_mean_of_live_cells() -> None:
+    # {2 4 6} {1 5 3} {2}
+    result = drawing(1).eval()(image_row(SEVEN)).flatten().tolist()
+
+    assert result == pytest.approx([4, 3, 2])
 
 
 def test_half_a_whole_window_is_refused() -> None:

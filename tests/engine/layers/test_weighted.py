@@ -62,4 +62,4 @@ def test_a_weighted_layer_must_bring_its_own_rules() -> None:
     with pytest.raises(NotImplementedError):
         layer.fans((1,))
     with pytest.raises(NotImplementedError):
-        layer.bias_size((1,))
+        layer.bias_shape((1,))

@@ -1,0 +1,21 @@
+"""The activation of layers that have one."""
+
+from typing import Annotated, Self
+
+from pydantic import model_validator
+
+from engine.layers.activations import ACTIVATION_SYNONYMS, ActivationName, refuse_user_function
+from engine.layers.base import Layer
+
+
+class Activated(Layer):
+    """A layer whose last step is an activation; its docstring says what AUTO stands for."""
+
+    act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
+    """Activation."""
+    fcmp_act: str | None = None
+
+    @model_validator(mode="after")
+    def _refuse_user_function(self) -> Self:
+        refuse_user_function(self.act, self.fcmp_act)
+        return self
