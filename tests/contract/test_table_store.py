@@ -22,7 +22,7 @@ from engine.graph.spec import Graph
 from server.store import SessionStores, SqlStores
 from tests.conftest import HandClock
 
-NUMBERS = pa.schema([pa.field("n", pa.int64()), pa.field("word", pa.string())])
+NUMBERS = pa.schema([("n", pa.int64())]).append(pa.field("word", pa.string()))
 
 
 def rows(*numbers: int) -> pa.RecordBatch:

@@ -109,7 +109,7 @@ def test_a_scan_reads_only_the_chunks_it_needs(stores: SqlStores, mine: SessionS
 def test_any_row_range_is_that_part_of_the_table(
     mine: SessionStores, first: int, rows: int | None
 ) -> None:
-    schema = pa.schema([pa.field("n", pa.int64()), pa.field("image", pa.binary())])
+    schema = pa.schema([("n", pa.int64())]).append(pa.field("image", pa.binary()))
     if not mine.tables.list():
         with mine.tables.stage(schema) as staged:
             for n in range(20):  # three rows of 1.5 MiB do not fit into one chunk
