@@ -11,6 +11,9 @@ from server.routes.health import VERSION
 from server.settings import Settings
 from server.wiring import Resources, open_resources
 
+KEEP_ALIVE_S = 75
+"""Time an idle connection stays open, in seconds; longer than clients keep theirs in a pool."""
+
 LAST_ANSWERS_S = 5
 """Time for the last answers after a stop was asked for, in seconds."""
 
@@ -70,6 +73,7 @@ def make_server(resources: Resources, ready: Callable[[], None]) -> uvicorn.Serv
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=LAST_ANSWERS_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     return _Server(config, resources, ready)
 

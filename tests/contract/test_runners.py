@@ -198,6 +198,21 @@ def test_a_killed_process_fails_its_job_at_once_and_another_takes_its_place(rig:
     assert rig.runner.pids != [pid]
 
 
+def test_a_warm_process_does_not_grow_from_job_to_job(rig: Rig) -> None:
+    def resident_kib() -> int:
+        (pid,) = rig.runner.pids
+        status = Path(f"/proc/{pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+
+    for _ in range(10):
+        rig.run("trial.train", epochs=50)
+    before = resident_kib()
+    for _ in range(30):
+        rig.run("trial.train", epochs=50)
+
+    assert resident_kib() - before < 2048
+
+
 def test_events_of_a_process_that_dies_in_the_act_do_not_outlive_its_state(rig: Rig) -> None:
     job = rig.run("trial.die", text="goodbye")
 

@@ -215,6 +215,25 @@ def test_a_worker_of_its_own_runs_the_jobs_of_a_server_without_any(
         other.wait()
 
 
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_workers_of_two_servers_share_the_jobs_of_one_postgresql(
+    launch: Launch, postgres_url: str
+) -> None:
+    first = launch("--workers", "1", "--database", postgres_url)
+    second = launch("--workers", "1", "--database", postgres_url)
+    pids = {first.workers()[0], second.workers()[0]}
+
+    jobs = [
+        first.post("trial.train", "respond-async", epochs=1, pause_s=0.5).json()["job"]["id"]
+        for _ in range(8)
+    ]
+    ended = [second.until(job, "done", "failed", "cancelled") for job in jobs]
+
+    assert {body["state"] for body in ended} == {"done"}
+    assert {body["result"]["values"]["pid"] for body in ended} == pids  # type: ignore[index]
+
+
 def test_a_server_of_the_network_refuses_to_start_without_tokens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
