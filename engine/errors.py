@@ -10,6 +10,8 @@
       DeviceError         device.unavailable  this machine has no such device
       Cancelled           job.cancelled       the caller asked the work to stop
       NotSupportedError   not_supported       known to the dialect, not built yet
+
+The second column is the stable ``code``, the third says when the error is raised.
 """
 
 from typing import ClassVar
