@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,14 @@ Array = npt.NDArray[Any]
 CONVOLUTION_AXES = 4
 """Axes of a convolution's weights; where there are any, images lie channels-last."""
 
-BATCH_ROWS = 256
-"""Rows encoded and scored at a time."""
+WIDEST_VALUES = 1 << 22
+"""Values the widest layer may hold for the rows scored at a time: 16 MiB of float32."""
+
+LEAST_ROWS = 16
+"""Rows scored at a time however wide the network is."""
+
+BATCH_ROWS = 8192
+"""Rows scored at a time however narrow it is."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ class Scorer:
         encode_name: see :func:`engine.score.outputs.output_layout`.
         top_probs: likewise.
         layers: names of layers whose outputs are returned too; the model was compiled for them.
-        batch_rows: rows encoded and scored at a time; it changes speed and memory only.
+        batch_rows: most rows encoded and scored at a time; fewer where the widest layer would
+            hold more than ``WIDEST_VALUES``. It changes speed and memory only.
     """
 
     model: CompiledModel
@@ -98,6 +106,13 @@ class Scorer:
     def layer_columns(self) -> tuple[OutputColumn, ...]:
         """The columns of the layer outputs, known before any row is."""
         return tuple(column for _, columns in self._layer_layouts for column in columns)
+
+    @cached_property
+    def rows_at_a_time(self) -> int:
+        """Rows encoded and scored at a time."""
+        shapes = infer_shapes(self.model.graph, self.model.options).values()
+        widest = max(prod(shape) for shape in shapes if shape is not None)
+        return min(self.batch_rows, max(LEAST_ROWS, WIDEST_VALUES // widest))
 
     @cached_property
     def _layer_layouts(self) -> list[tuple[str, tuple[OutputColumn, ...]]]:
@@ -141,8 +156,8 @@ class Scorer:
             {column.name: _missing(column, rows) for column in self.layer_columns},
             np.zeros(rows, dtype=bool),
         )
-        for first in range(0, rows, self.batch_rows):
-            here = slice(first, min(first + self.batch_rows, rows))
+        for first in range(0, rows, self.rows_at_a_time):
+            here = slice(first, min(first + self.rows_at_a_time, rows))
             part = {name: column[here] for name, column in columns.items()}
             encoded = self.encoder.encode(part, self.rows_read + first)
             scored.used[here] = encoded.used

@@ -26,13 +26,15 @@ class Options(BaseModel):
 
     not_built: ClassVar[tuple[str, ...]] = ()
     """Fields that must keep their default."""
+    path: ClassVar[str] = ""
+    """Where the dictionary lies, put before a field's name in messages."""
 
     @model_validator(mode="after")
     def _refuse_not_built(self) -> Self:
         for name in self.not_built:
             value = getattr(self, name)
             if value != type(self).model_fields[name].default:
-                refuse(_camel(name), value)
+                refuse(self.path + _camel(name), value)
         return self
 
 
@@ -55,6 +57,7 @@ class Algorithm(Options):
     """Options every solver has."""
 
     not_built: ClassVar[tuple[str, ...]] = ("fcmp_learning_rate", "use_locking")
+    path: ClassVar[str] = "algorithm."
 
     method: str
     learning_rate: float = Field(default=0.001, gt=0, allow_inf_nan=False)
@@ -81,7 +84,7 @@ class Algorithm(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.learning_rate_policy == "FCMP":
-            refuse("learningRatePolicy", "FCMP")
+            refuse("algorithm.learningRatePolicy", "FCMP")
         low, high = self.clip_grad_min, self.clip_grad_max
         if low is not None and high is not None and low > high:
             raise ValueError(f"clipGradMin got {low!r}, expected at most clipGradMax = {high!r}")
@@ -157,6 +160,7 @@ class Mode(Options):
     """How several workers exchange weights; only the synchronous way is built."""
 
     not_built: ClassVar[tuple[str, ...]] = ("type", "sync_freq", "alpha", "damping")
+    path: ClassVar[str] = "mode."
 
     type: Literal["SYNCHRONOUS", "DOWNPOUR", "ELASTIC"] = "SYNCHRONOUS"
     """SYNCHRONOUS: every update uses the gradients of all threads."""

@@ -246,6 +246,16 @@ def test_a_row_scores_the_same_whatever_its_batch() -> None:
     np.testing.assert_allclose(one_by_one(2), whole[:8], rtol=1e-5)
 
 
+def test_as_many_rows_are_scored_at_a_time_as_the_widest_layer_allows() -> None:
+    model, schema = signs()
+    assert Scorer(model, schema).rows_at_a_time == 8192
+    assert Scorer(model, schema, batch_rows=7).rows_at_a_time == 7
+
+    # 4194304 values for the widest layer: 600 neurons leave room for 6990 rows
+    wide = network(hidden=600)
+    assert Scorer(compiled(wide, schema), schema).rows_at_a_time == 6990
+
+
 def test_layer_outputs_come_beside_the_scores() -> None:
     model, schema, columns = pictures()
     scorer = Scorer(model, schema, layers=("conv", "OUT"))
