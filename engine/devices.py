@@ -1,5 +1,8 @@
 """Where tensors live, and where randomness comes from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from engine.errors import DeviceError
@@ -34,3 +37,14 @@ def seeded(seed: int, device: torch.device | None = None) -> torch.Generator:
         return generator.manual_seed(min(seed, MOST_SEED))
     generator.seed()
     return generator
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Let one operation use so many processor threads, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

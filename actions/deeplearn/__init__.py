@@ -1,5 +1,12 @@
 """The action set ``deepLearn``: one file an action."""
 
-from actions.deeplearn import add_layer, build_model, model_info, remove_layer
+from actions.deeplearn import (
+    add_layer,
+    build_model,
+    dl_score,
+    dl_train,
+    model_info,
+    remove_layer,
+)
 
-__all__ = ["add_layer", "build_model", "model_info", "remove_layer"]
+__all__ = ["add_layer", "build_model", "dl_score", "dl_train", "model_info", "remove_layer"]

@@ -1,0 +1,76 @@
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from actions.context import Context
+from actions.deeplearn.processors import GpuParameter, device_name, threads_of
+from actions.deeplearn.scoring import Scoring
+from actions.params import ActionParams, LayerName, OutTable, TableRef, Variable
+from actions.registry import action
+from actions.results import ActionResult
+from engine.layers.base import Aliases
+
+Never = Literal["NONE"]
+
+
+class DlScoreParams(ActionParams):
+    """Parameters of deepLearn.dlScore."""
+
+    later = ("textParms", "hasOutputTermIds", "initOutputEmbeddings", "attributes")
+
+    table: TableRef
+    """The data to score; it need not have the target."""
+    model_table: Annotated[TableRef, Aliases("model")]
+    """The model, declared as it was when its weights were trained."""
+    init_weights: TableRef
+    """Its weights: a weight table, or one with its three columns."""
+    cas_out: OutTable | None = None
+    """The scored table."""
+    copy_vars: Annotated[tuple[Variable, ...], Aliases("copyVar")] = ()
+    """Columns to carry over; ``all`` for all of them."""
+    encode_name: bool = True
+    """Name columns after variables and levels (P_SpeciesSetosa), not after places (_DL_P0_)."""
+    top_probs: PositiveInt | None = None
+    """Also give so many of the likeliest levels."""
+    layer_out: OutTable | None = None
+    """A table of the outputs of layers."""
+    layers: Annotated[tuple[LayerName, ...], Aliases("layerList")] = ()
+    """Layers in ``layerOut``; left out: all."""
+    layer_image_type: Literal["WIDE", "JPG"] = "WIDE"
+    """WIDE gives a column for every number of a layer's output; JPG is not supported yet."""
+    display_class_score_info: Literal["ALL", "NONE"] = "NONE"
+    """Also answer with counts per level."""
+    buffer_size: PositiveInt | None = None
+    """Rows scored at a time; it changes speed and memory only."""
+    mini_batch_buf_size: PositiveInt | None = None
+    """Another bound on them."""
+    random_flip: Never = "NONE"
+    """Images are scored as they are."""
+    random_crop: Never = "NONE"
+    """Images are scored as they are."""
+    random_mutation: Never = "NONE"
+    """Images are scored as they are."""
+    gpu: GpuParameter = None
+    """Graphics processor to use; left out or false: none."""
+    n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Threads of the work; left out: all there are."""
+    log_level: Annotated[int, Field(ge=0, le=3)] = 0
+    """1 and more: notes on what was scored."""
+
+
+@action("deepLearn.dlScore", runs="job", aliases=("deepLearn.score",))
+def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
+    """Score a table with a model and its weights, in constant memory.
+
+    Raises:
+        TableNotFound: the session sees no such table.
+        ColumnNotFound: the table lacks a variable of the model.
+        WeightsError: the weights belong to another model.
+        DataError: a row cannot be encoded.
+        DeviceError: there is no such graphics processor.
+        TableExists: an output exists and ``replace`` is false.
+        Cancelled: the caller asked to stop; nothing is stored.
+    """
+    device = device_name(p.gpu)
+    with threads_of(ctx, p.n_threads):
+        return Scoring(ctx, p, device).run()

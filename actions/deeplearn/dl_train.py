@@ -1,0 +1,93 @@
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from actions.context import Context
+from actions.deeplearn.processors import GpuParameter, device_name, threads_of
+from actions.deeplearn.training import Training
+from actions.params import ActionParams, OutTable, TableRef, Variable
+from actions.registry import action
+from actions.results import ActionResult
+from engine.layers.base import Aliases
+from engine.train.config import Optimizer
+
+Imputation = Literal["MAX", "MIN", "MEAN", "NONE"]
+
+
+class DlTrainParams(ActionParams):
+    """Parameters of deepLearn.dlTrain."""
+
+    later = (
+        "texts",
+        "targetSequence",
+        "sequence",
+        "sequenceOpts",
+        "textParms",
+        "dataSpecs",
+        "weight",
+        "attributes",
+        "repeatWeightTable",
+        "ignoreTrainingError",
+    )
+
+    table: TableRef
+    """The training data."""
+    valid_table: TableRef | None = None
+    """Validation data, with the same columns."""
+    valid_freq: PositiveInt = 1
+    """Epochs from one validation to the next; the last epoch always has one."""
+    model_table: Annotated[TableRef, Aliases("model")]
+    """The model to train."""
+    model_weights: OutTable
+    """The weights after the last epoch."""
+    best_weights: OutTable | None = None
+    """The weights of the epoch with the smallest loss; with validation, the smallest of that."""
+    init_weights: TableRef | None = None
+    """Weights to start from: a weight table, or one with its three columns; layers without any row
+    in the latter, or in what a ``where`` leaves, start as if there were none."""
+    inputs: Annotated[tuple[Variable, ...], Aliases("input")] = ()
+    """Input variables; left out: ``_image_``."""
+    target: Annotated[tuple[Variable, ...], Aliases("targets")] = ()
+    """Variables to predict; left out: ``_label_``."""
+    nominals: Annotated[tuple[Variable, ...], Aliases("nominal")] = ()
+    """Numeric variables that are taken as categories; text always is."""
+    missing: Imputation = "MEAN"
+    """Replacement of missing interval inputs; NONE drops the row."""
+    target_missing: Imputation = "MEAN"
+    """Replacement of missing interval targets; NONE drops the row."""
+    target_order: Literal["ASCENDING", "DESCENDING", "HASH"] = "ASCENDING"
+    """Order of the levels of a nominal target; HASH is the order met in the data."""
+    seed: float = 0
+    """Of starting weights, and of dropout unless the optimizer has its own; 0: from the clock."""
+    record_seed: float | None = None
+    """Of a new order of the rows in every epoch; left out or 0: the stored order; below 0: drawn
+    from the clock."""
+    force_equal_padding: bool = False
+    """Raise the smaller side of an uneven automatic padding to the larger one."""
+    gpu: GpuParameter = None
+    """Graphics processor to use; left out or false: none."""
+    n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Threads of the work, by which ``miniBatchSize`` is multiplied; left out: all there are, and a
+    mini-batch of ``miniBatchSize`` rows, so that results do not depend on the machine."""
+    optimizer: Optimizer = Optimizer()
+    """How the weights are found."""
+
+
+@action("deepLearn.dlTrain", runs="job", aliases=("deepLearn.train",))
+def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
+    """Train a model on a table and store its weights, with all that is needed to score.
+
+    Raises:
+        TableNotFound: the session sees no such table.
+        ColumnNotFound: a variable does not exist.
+        GraphError: the model is not complete or does not fit the data.
+        DataError: the data is empty, or a row cannot be encoded.
+        WeightsError: the starting weights belong to another model.
+        TrainingError: training diverged, or there is nothing to train.
+        DeviceError: there is no such graphics processor.
+        TableExists: a weight table exists and ``replace`` is false.
+        Cancelled: the caller asked to stop; nothing is stored.
+    """
+    device = device_name(p.gpu)
+    with threads_of(ctx, p.n_threads):
+        return Training(ctx, p, device).run()

@@ -1,0 +1,43 @@
+"""Which columns of a table a model is fed with, and which it is to predict."""
+
+from actions.context import Context
+from actions.errors import InvalidParameters
+from actions.expression import resolve
+from actions.params import TableRef, Variable
+from actions.reading import OpenTable, open_table
+
+IMAGE = "_image_"
+LABEL = "_label_"
+
+Names = tuple[str, ...]
+
+
+def chosen(table: OpenTable, parameter: str, given: tuple[Variable, ...], default: str) -> Names:
+    """Return the columns of a role, as the table spells them.
+
+    Args:
+        table: where they are.
+        parameter: what the role is called on the wire.
+        given: the columns that were asked for.
+        default: the column that is taken when none is given, if the table has it.
+
+    Raises:
+        ColumnNotFound: a column does not exist.
+        InvalidParameters: none is given and the table has no column of the default's name.
+    """
+    columns = table.all_columns.names
+    if given:
+        return tuple(resolve(each.name, columns, table.label) for each in given)
+    if default in columns:
+        return (default,)
+    raise InvalidParameters(
+        f"parameter {parameter!r} got no columns, and {table.label} has no column {default!r}, "
+        "expected at least one",
+        parameter=parameter,
+        known=list(columns),
+    )
+
+
+def narrowed(ctx: Context, ref: TableRef, columns: Names) -> OpenTable:
+    """Open a table with some of its columns only, each once."""
+    return open_table(ctx, ref, columns=tuple(dict.fromkeys(columns)))

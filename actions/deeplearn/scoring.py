@@ -1,0 +1,304 @@
+"""The work of dlScore: look, load, and score batch by batch into staged tables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+import pyarrow as pa
+
+from actions.answers import description, output_tables, result_table
+from actions.columns import engine_columns
+from actions.context import Context
+from actions.deeplearn.loading import load_table
+from actions.deeplearn.roles import IMAGE, LABEL, narrowed
+from actions.deeplearn.schemas import bind_weights, check_declared, check_layout, read_schema
+from actions.errors import InvalidParameters
+from actions.expression import resolve
+from actions.ports import Output, Staged, StagedData, TableInfo
+from actions.reading import OpenTable, open_table
+from actions.results import ActionResult, Cell, ResultTable
+from engine.compile.lower import CompiledModel, compile_graph
+from engine.data.columns import Columns
+from engine.data.schema import Schema, SchemaRequest
+from engine.data.variables import ImageInput, NominalTarget
+from engine.devices import choose_device
+from engine.errors import Cancelled, NotSupportedError, WeightsError
+from engine.graph.spec import Graph
+from engine.layers.base import BuildOptions
+from engine.layers.input import Input
+from engine.layers.output import Output as OutputLayer
+from engine.score.outputs import OutputColumn
+from engine.score.scorer import BATCH_ROWS, Scorer
+from engine.score.summary import ScoreSummary
+from engine.shapes import IMAGE_AXES
+
+if TYPE_CHECKING:
+    from actions.deeplearn.dl_score import DlScoreParams
+
+ALL = "all"
+"""In ``copyVars``: every column."""
+
+
+@dataclass
+class _Sink:
+    """A staged table that is being filled.
+
+    Attributes:
+        schema: copied columns, then those of the scorer.
+    """
+
+    staged: StagedData
+    output: Output
+    schema: pa.Schema
+    copied: Sequence[str]
+
+    def write(self, batch: pa.RecordBatch, values: dict[str, npt.NDArray[Any]]) -> None:
+        columns = [batch.column(name) for name in self.copied]
+        columns += [
+            pa.array(values[field.name], field.type, from_pandas=True)
+            for field in list(self.schema)[len(self.copied) :]
+        ]
+        self.staged.write(pa.RecordBatch.from_arrays(columns, schema=self.schema))
+
+
+@dataclass
+class Scoring:
+    """One run of dlScore."""
+
+    ctx: Context
+    p: "DlScoreParams"
+    device: str
+
+    def run(self) -> ActionResult:
+        """Score, store, and answer."""
+        if self.p.layer_out is not None and self.p.layer_image_type == "JPG":
+            raise NotSupportedError(
+                "parameter 'layerImageType' got 'JPG', which is not supported yet; expected 'WIDE'",
+                parameter="layerImageType",
+            )
+        scorer = self.scorer
+        with ExitStack() as stack:
+            scored = self._sink(stack, self.p.cas_out, scorer.columns)
+            layers = self._sink(stack, self.p.layer_out, scorer.layer_columns)
+            self._fill(scored, layers)
+            tables = self._publish([sink for sink in (scored, layers) if sink is not None])
+        summary = scorer.summary()
+        for text in summary.warnings:
+            self.ctx.warn(text)
+        if self.p.log_level:
+            self.ctx.note(f"{summary.rows_used} of {summary.rows_read} rows were scored.")
+        return ActionResult(tables=self._answer(summary, tables))
+
+    @cached_property
+    def whole(self) -> OpenTable:
+        """The data with all its columns."""
+        return open_table(self.ctx, self.p.table)
+
+    @cached_property
+    def copied(self) -> tuple[str, ...]:
+        """The columns that are carried over."""
+        names = self.whole.all_columns.names
+        given = [each.name for each in self.p.copy_vars]
+        if [each.lower() for each in given] == [ALL] and ALL not in names:
+            return tuple(names)
+        return tuple(dict.fromkeys(resolve(name, names, self.whole.label) for name in given))
+
+    @cached_property
+    def table(self) -> OpenTable:
+        """The data with the columns that are needed: inputs, the target if it is there, copies."""
+        names = self.whole.all_columns.names
+        folded = {name.casefold() for name in names}
+        targets = {name for target in self.schema.targets for name in target.names}
+        needed = [
+            name for name in self.schema.columns if name not in targets or name.casefold() in folded
+        ]
+        found = [resolve(name, names, self.whole.label) for name in needed]
+        return narrowed(self.ctx, self.p.table, (*found, *self.copied))
+
+    @cached_property
+    def declared(self) -> Graph:
+        """The model as it is declared."""
+        return self.ctx.models.load(self.p.model_table.address).graph
+
+    @cached_property
+    def weights(self) -> TableInfo:
+        return self.ctx.tables.find(self.p.init_weights.address)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """How rows become tensors: as the weights say, else by what their model declares."""
+        if self.weights.kind != "data":
+            info, header = self.ctx.weights.load(self.p.init_weights.address)
+            found = read_schema(info, header)
+            if found is not None:
+                check_declared(info, header, self.declared)
+                bound = bind_weights(info, found, self.declared)
+                check_layout(info, header.specs, bound, found.options)
+                return found
+        self.ctx.note("No target map from nominal values to numeric values is found.")
+        return default_schema(self.declared, self.weights, self.whole)
+
+    @cached_property
+    def model(self) -> CompiledModel:
+        graph = bind_weights(self.weights, self.schema, self.declared)
+        model = compile_graph(graph, self.schema.options, outputs=self.layers)
+        load_table(self.ctx, self.p.init_weights, model)
+        return model
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose outputs are asked for."""
+        if self.p.layer_out is None:
+            return ()
+        if self.p.layers:
+            return tuple(self.declared.node(name).name for name in self.p.layers)
+        return tuple(node.name for node in self.declared.nodes)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        sizes = (self.p.buffer_size, self.p.mini_batch_buf_size)
+        return Scorer(
+            self.model,
+            self.schema,
+            encode_name=self.p.encode_name,
+            top_probs=self.p.top_probs,
+            layers=self.layers,
+            batch_rows=min((size for size in sizes if size is not None), default=BATCH_ROWS),
+            device=choose_device(self.device),
+        )
+
+    def _sink(self, stack: ExitStack, out: Any, columns: Sequence[OutputColumn]) -> _Sink | None:
+        if out is None:
+            return None
+        fields = [self.table.all_columns.field(name) for name in self.copied]
+        for column in columns:
+            kind = pa.float64() if column.type == "double" else pa.string()
+            fields.append(pa.field(column.name, kind))
+        _refuse_twins([field.name for field in fields])
+        schema = pa.schema(fields)
+        staged = stack.enter_context(self.ctx.tables.stage(schema))
+        return _Sink(staged, out.output, schema, self.copied)
+
+    def _fill(self, scored: _Sink | None, layers: _Sink | None) -> None:
+        rows = 0
+        held: list[pa.RecordBatch] = []
+        for found in self.scorer.score(self._columns(held)):
+            batch = held.pop()
+            if scored is not None:
+                scored.write(batch, found.columns)
+            if layers is not None:
+                layers.write(batch, found.layers)
+            rows += batch.num_rows
+            self.ctx.report("progress", {"rows": rows, "of": self.table.info.rows})
+
+    def _columns(self, held: list[pa.RecordBatch]) -> Iterator[Columns]:
+        """Yield batches as the engine reads them, and leave each where its scores will look."""
+        for batch in self.table.batches():
+            if self.ctx.cancelled():
+                raise Cancelled("scoring was cancelled")
+            held.append(batch)
+            yield from engine_columns([batch])
+
+    def _publish(self, sinks: Sequence[_Sink]) -> list[TableInfo]:
+        outputs: list[tuple[Staged, Output]] = [(sink.staged, sink.output) for sink in sinks]
+        return self.ctx.tables.publish(*outputs) if outputs else []
+
+    def _answer(self, summary: ScoreSummary, tables: list[TableInfo]) -> dict[str, ResultTable]:
+        answer = {"ScoreInfo": description(_score_rows(summary), "Score Information")}
+        if self.p.display_class_score_info == "ALL" and summary.classes:
+            answer["ClassScoreInfo"] = _class_table(summary)
+        if tables:
+            answer["OutputCasTables"] = output_tables(*tables)
+        return answer
+
+
+def default_schema(graph: Graph, weights: TableInfo, table: OpenTable) -> Schema:
+    """Return how rows become tensors where the weights do not say.
+
+    Then a model with an image input takes the column ``_image_``, and its levels are the numbers
+    of its neurons from 0.
+
+    Raises:
+        WeightsError: the model or the table is of another kind.
+    """
+    inputs = [(n.name, n.layer) for n in graph.nodes if isinstance(n.layer, Input)]
+    outputs = [(n.name, n.layer.n) for n in graph.nodes if isinstance(n.layer, OutputLayer)]
+    shape = inputs[0][1].shape if len(inputs) == 1 else None
+    neurons = outputs[0][1] if len(outputs) == 1 else None
+    is_there = IMAGE in table.all_columns.names
+    if shape is None or len(shape) != IMAGE_AXES or neurons is None or not is_there:
+        raise WeightsError(
+            f"weights {weights.name!r} carry no data schema, expected a weight table made by "
+            f"dlTrain, or a model of images with a number of neurons and a column {IMAGE!r}",
+            weights=weights.name,
+            model=graph.name,
+        )
+    channels, height, width = shape
+    name, layer = inputs[0]
+    picture = ImageInput(
+        layer=name,
+        column=IMAGE,
+        channels=channels,
+        height=height,
+        width=width,
+        channel_order=layer.channel_order,
+    )
+    levels = tuple(map(str, range(neurons)))
+    return Schema(
+        inputs=(picture,),
+        targets=(NominalTarget(layer=outputs[0][0], name=LABEL, levels=levels),),
+        options=BuildOptions(),
+        request=SchemaRequest(inputs=(IMAGE,), target=(LABEL,)),
+        rows_read=0,
+        rows_used=0,
+    )
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            raise InvalidParameters(
+                f"parameter 'copyVars' got {name!r}, which is a column of the scores too; "
+                "leave it out",
+                parameter="copyVars",
+                column=name,
+            )
+        seen.add(name.casefold())
+
+
+def _score_rows(summary: ScoreSummary) -> Iterator[tuple[str, Cell]]:
+    """Yield the rows of ScoreInfo; what there was no target to compare with is left out.
+
+    Source: the deepLearn reference, result tables of dlScore (1.6).
+    """
+    yield "Number of Observations Read", summary.rows_read
+    yield "Number of Observations Used", summary.rows_used
+    optional: tuple[tuple[str, float | None], ...] = (
+        ("Misclassification Error (%)", summary.misclassification),
+        (f"Top {summary.top} Misclassification Error (%)", summary.top_misclassification),
+        ("Mean Squared Error", summary.mse),
+        ("Loss Error", summary.loss),
+    )
+    yield from ((name, value) for name, value in optional if value is not None)
+
+
+def _class_table(summary: ScoreSummary) -> ResultTable:
+    return result_table(
+        (
+            ("Level", "int64"),
+            ("ClassName", "string"),
+            ("Frequency", "int64"),
+            ("NumCorrect", "int64"),
+            ("Accuracy", "double"),
+            ("IoU", "double"),
+        ),
+        [
+            (each.level, each.name, each.frequency, each.correct, each.accuracy, each.iou)
+            for each in summary.classes
+        ],
+        "Class Score Information",
+    )

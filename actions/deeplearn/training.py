@@ -1,0 +1,257 @@
+"""The work of dlTrain, in order: look, learn, compile, load, train, store."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
+
+from actions.answers import output_tables
+from actions.builtin.about import versions
+from actions.columns import engine_columns
+from actions.context import Context
+from actions.deeplearn.history import history_table, report
+from actions.deeplearn.loading import load_table
+from actions.deeplearn.roles import IMAGE, LABEL, chosen, narrowed
+from actions.deeplearn.schemas import declared
+from actions.deeplearn.summary import model_info, training_bytes
+from actions.deeplearn.trainlog import TrainLog
+from actions.errors import InvalidParameters, TableExists, TableNotFound
+from actions.params import OutTable, TableRef
+from actions.ports import StoredModel, TableInfo, WeightsHeader
+from actions.reading import OpenTable, open_table
+from actions.results import ActionResult, Json, ResultTable
+from actions.spelling import to_wire
+from engine.compile.lower import CompiledModel, compile_graph
+from engine.data.batches import BatchSource, ResidentSource, StreamingSource
+from engine.data.columns import Columns
+from engine.data.encode import Encoder, Purpose
+from engine.data.schema import Schema, SchemaRequest, bound_graph, learn_schema
+from engine.data.variables import ImageInput
+from engine.devices import choose_device, seeded
+from engine.graph.infer import account, check_trainable
+from engine.graph.spec import Graph, fold
+from engine.train.config import resolved_seed
+from engine.train.history import TrainEvent
+from engine.train.loop import Trainer, TrainResult
+from engine.weights import read_weights
+
+if TYPE_CHECKING:
+    from actions.deeplearn.dl_train import DlTrainParams
+
+RESIDENT_BYTES = 2 << 30
+"""Encoded tables up to this size are kept in memory; larger ones are read again every epoch."""
+FLOAT_BYTES = 4
+
+
+@dataclass
+class Training:
+    """One run of dlTrain."""
+
+    ctx: Context
+    p: "DlTrainParams"
+    device: str
+
+    def run(self) -> ActionResult:
+        """Train, store, and answer."""
+        self._check_outputs()
+        check_trainable(self.stored.graph)
+        source = self._source(self.table, "train")
+        valid = None if self.valid is None else self._source(self.valid, "validate")
+        self._load()
+        self.log.start(self)
+        result = self._train(source, valid)
+        self.log.end(result)
+        tables = self._store(result)
+        return ActionResult(
+            tables={
+                "ModelInfo": self.info,
+                "OptIterHistory": history_table(result.history, self.p),
+                "OutputCasTables": output_tables(*tables),
+            },
+            values={"reason": result.reason, "bestEpoch": result.best_epoch, "seed": self.seed},
+        )
+
+    @cached_property
+    def stored(self) -> StoredModel:
+        """The model as it was declared."""
+        return self.ctx.models.load(self.p.model_table.address)
+
+    @cached_property
+    def request(self) -> SchemaRequest:
+        """The roles of the columns."""
+        whole = open_table(self.ctx, self.p.table)
+        return SchemaRequest(
+            inputs=chosen(whole, "inputs", self.p.inputs, IMAGE),
+            target=chosen(whole, "target", self.p.target, LABEL),
+            nominals=chosen(whole, "nominals", self.p.nominals, "") if self.p.nominals else (),
+            missing=self.p.missing,
+            target_missing=self.p.target_missing,
+            target_order=self.p.target_order,
+        )
+
+    @cached_property
+    def table(self) -> OpenTable:
+        """The training data, with the columns that are used."""
+        return narrowed(self.ctx, self.p.table, (*self.request.inputs, *self.request.target))
+
+    @cached_property
+    def valid(self) -> OpenTable | None:
+        """The validation data."""
+        ref = self.p.valid_table
+        columns = (*self.request.inputs, *self.request.target)
+        return None if ref is None else narrowed(self.ctx, ref, columns)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """How rows become tensors, learned in one pass over the training data."""
+        options = self.p.optimizer.build_options(force_equal_padding=self.p.force_equal_padding)
+        return learn_schema(self.request, self.stored.graph, _columns(self.table), options)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The model's graph, bound to the data."""
+        return bound_graph(self.schema, self.stored.graph)
+
+    @cached_property
+    def seed(self) -> int:
+        """The seed of starting weights."""
+        return resolved_seed(self.p.seed if self.p.seed > 0 else self.p.optimizer.seed)
+
+    @cached_property
+    def model(self) -> CompiledModel:
+        """The network, with starting weights."""
+        return compile_graph(self.graph, self.schema.options, generator=seeded(self.seed))
+
+    @cached_property
+    def batch_rows(self) -> int:
+        """Rows of a mini-batch."""
+        return self.p.optimizer.batch_rows(self.p.n_threads or 1)
+
+    @cached_property
+    def log(self) -> TrainLog:
+        return TrainLog(self.ctx, self.p.optimizer.log_level)
+
+    @cached_property
+    def info(self) -> ResultTable:
+        """The table ``ModelInfo``."""
+        return model_info(self.graph, self.schema.options, batch_rows=self.batch_rows)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimate of the memory of training."""
+        return training_bytes(account(self.graph, self.schema.options), self.batch_rows)
+
+    def _check_outputs(self) -> None:
+        """Refuse before the work what could not be stored after it."""
+        outs = [out for out in (self.p.model_weights, self.p.best_weights) if out is not None]
+        addresses = {(fold(out.name), fold(out.caslib or "")) for out in outs}
+        if len(addresses) < len(outs):
+            raise InvalidParameters(
+                f"parameters 'modelWeights' and 'bestWeights' got one name, {outs[0].name!r}, "
+                "expected two",
+                parameter="bestWeights",
+            )
+        for out in outs:
+            _refuse_taken(self.ctx, out)
+
+    def _source(self, table: OpenTable, purpose: Purpose) -> BatchSource:
+        encoder = Encoder(self.schema, purpose)
+        if self._row_bytes() * table.info.rows <= RESIDENT_BYTES:
+            source = ResidentSource.read(encoder, _columns(table))
+            return source if self.device == "cpu" else source.to(choose_device(self.device))
+        rows = self.schema.rows_used if purpose == "train" else table.info.rows
+        return StreamingSource(encoder, lambda: _columns(table), rows)
+
+    def _row_bytes(self) -> int:
+        """Return the memory of one encoded row: bytes of images, float32 of other variables."""
+        return sum(
+            prod(each.shape) * (1 if isinstance(each, ImageInput) else FLOAT_BYTES)
+            for each in self.schema.inputs
+        )
+
+    def _load(self) -> None:
+        if self.p.init_weights is None:
+            return
+        loaded = load_table(self.ctx, self.p.init_weights, self.model, partial=True)
+        holders = {spec.layer_id for spec in self.model.specs}
+        fresh = [node.name for node in self.graph.nodes if node.id in holders - loaded]
+        if fresh:
+            self.ctx.note(f"Layers without starting weights were initialised: {', '.join(fresh)}.")
+
+    def _train(self, source: BatchSource, valid: BatchSource | None) -> TrainResult:
+        optimizer = self.p.optimizer
+        record_seed = self.p.record_seed
+        trainer = Trainer(
+            self.model,
+            optimizer,
+            source,
+            batch_rows=self.batch_rows,
+            valid=valid,
+            valid_freq=self.p.valid_freq,
+            seed=resolved_seed(optimizer.seed) if optimizer.seed > 0 else self.seed,
+            record_seed=resolved_seed(record_seed) if record_seed else None,
+            device=choose_device(self.device),
+            on_event=self._tell,
+            cancelled=self.ctx.cancelled,
+            keep_best=self.p.best_weights is not None,
+        )
+        return trainer.run()
+
+    def _tell(self, event: TrainEvent) -> None:
+        report(self.ctx, event, self.p.optimizer.max_epochs)
+        self.log.event(event)
+
+    def _store(self, result: TrainResult) -> list[TableInfo]:
+        header = WeightsHeader(
+            specs=self.model.specs,
+            lineage=self._lineage(result),
+            schema=self.schema.model_dump(mode="json"),
+        )
+        with ExitStack() as stack:
+            stage = self.ctx.weights.stage
+            last = stack.enter_context(stage(header, read_weights(self.model)))
+            outputs = [(last, self.p.model_weights.output)]
+            if self.p.best_weights is not None and result.best is not None:
+                best = stack.enter_context(stage(header, iter(result.best)))
+                outputs.append((best, self.p.best_weights.output))
+            return self.ctx.tables.publish(*outputs)
+
+    def _lineage(self, result: TrainResult) -> dict[str, Json]:
+        return {
+            "model": _source_of(self.stored.info),
+            "layers": declared(self.stored.graph),
+            "table": {**_source_of(self.table.info), "where": self.p.table.where},
+            "parameters": to_wire(self.p),
+            "seed": self.seed,
+            "epochs": len(result.history),
+            "bestEpoch": result.best_epoch,
+            "reason": result.reason,
+            "versions": {**versions()},
+            "job": self.ctx.job_id,
+        }
+
+
+def _columns(table: OpenTable) -> Iterator[Columns]:
+    return engine_columns(table.batches())
+
+
+def _source_of(info: TableInfo) -> dict[str, Json]:
+    return {"name": info.name, "caslib": info.caslib, "id": info.id, "version": info.version}
+
+
+def _refuse_taken(ctx: Context, out: OutTable) -> None:
+    if out.replace:
+        return
+    try:
+        found = ctx.tables.find(TableRef(name=out.name, caslib=out.caslib).address)
+    except TableNotFound:
+        return
+    if found.scope == "session" or out.promote:
+        raise TableExists(
+            f"the table {found.name!r} exists in caslib {found.caslib!r}; "
+            "set replace to overwrite it",
+            table=found.name,
+            caslib=found.caslib,
+        )

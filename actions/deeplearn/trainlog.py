@@ -1,0 +1,131 @@
+"""What dlTrain writes into the log of its answer, by ``logLevel``.
+
+Source: the deepLearn reference, log notes of dlTrain (1.5).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from actions.answers import shown
+from actions.context import Context
+from engine.data.variables import ImageInput, NominalTarget, VectorInput
+from engine.graph.spec import Graph, Node
+from engine.train.history import BatchEvent, EpochEvent, TrainEvent
+from engine.train.loop import TrainResult
+
+if TYPE_CHECKING:
+    from actions.deeplearn.training import Training
+
+START, EPOCHS, BATCHES = 1, 2, 3
+MEGABYTE = 1 << 20
+
+
+@dataclass
+class TrainLog:
+    """Writes notes as far as the level asks for them, and warnings always."""
+
+    ctx: Context
+    level: int
+
+    def start(self, training: "Training") -> None:
+        """Tell how a run begins."""
+        if training.p.optimizer.bn_src_layer_warnings:
+            for text in normalization_warnings(training.stored.graph):
+                self.ctx.warn(text)
+        if training.schema.rows_used < training.schema.rows_read:
+            self.ctx.note(
+                f"Of {training.schema.rows_read} rows {training.schema.rows_used} are used; the "
+                "others have missing values."
+            )
+        if self.level < START:
+            return
+        parameters = sum(spec.size for spec in training.model.specs if spec.part != "statistics")
+        for text in (
+            "Synchronous mode is enabled.",
+            f"The total number of parameters is {parameters}.",
+            f"The approximate memory cost is {_megabytes(training.memory_bytes)} MB.",
+            f"The number of threads is {training.p.n_threads or training.ctx.threads}.",
+            f"The total mini-batch size is {training.batch_rows}.",
+            f"The seed is {training.seed}.",
+            *_variables(training),
+        ):
+            self.ctx.note(text)
+
+    def event(self, event: TrainEvent) -> None:
+        """Tell of an epoch or a mini-batch."""
+        if isinstance(event, BatchEvent):
+            if self.level >= BATCHES:
+                self.ctx.note(
+                    f"Batch {event.batch}: nUsed {event.rows}, learning rate "
+                    f"{shown(event.learning_rate)}, loss {shown(event.loss)}, fit error "
+                    f"{shown(event.fit_error)}"
+                )
+        elif self.level >= EPOCHS:
+            self.ctx.note(_epoch(event))
+
+    def end(self, result: TrainResult) -> None:
+        """Tell how a run ended."""
+        if self.level < START:
+            return
+        self.ctx.note(f"The optimization stopped: {result.reason}.")
+        seconds = sum(epoch.seconds for epoch in result.history)
+        self.ctx.note(f"The total time is {seconds:.2f} (s).")
+
+
+def normalization_warnings(graph: Graph) -> list[str]:
+    """Return a sentence for every batch normalisation after a bias or an activation.
+
+    Source: the deepLearn reference, rule B14.
+    """
+    found: list[str] = []
+    for node in graph.nodes:
+        if node.layer.type != "batchnorm":
+            continue
+        for source in map(graph.node, node.sources):
+            faults = _faults(source)
+            if faults:
+                found.append(
+                    f"layer {node.name!r} (batchnorm) follows layer {source.name!r} "
+                    f"({source.layer.type}) with {' and '.join(faults)}; the published method has "
+                    "neither bias nor activation there"
+                )
+    return found
+
+
+def _faults(node: Node) -> list[str]:
+    if node.layer.type not in ("convo", "groupconvo", "transconvo", "fc"):
+        return []
+    faults = ["a bias"] if getattr(node.layer, "include_bias", False) else []
+    act = getattr(node.layer, "act", "IDENTITY")
+    return faults if act == "IDENTITY" else [*faults, f"activation {act}"]
+
+
+def _variables(training: "Training") -> list[str]:
+    target = training.schema.targets[0]
+    notes = [f"The target variable is {', '.join(target.names)}."]
+    if isinstance(target, NominalTarget):
+        notes.append(f"The number of levels for the target variable is {len(target.levels)}.")
+        notes += [f"Level {place}: {name}" for place, name in enumerate(target.levels)]
+    source = training.schema.inputs[0]
+    if isinstance(source, ImageInput):
+        notes.append("The number of input variables is 1.")
+    if isinstance(source, VectorInput):
+        numeric = sum(variable.kind == "interval" for variable in source.variables)
+        notes.append(f"The number of input variables is {len(source.variables)}.")
+        notes.append(f"The number of numeric input variables is {numeric}.")
+    return notes
+
+
+def _epoch(event: EpochEvent) -> str:
+    text = (
+        f"Epoch {event.epoch}: learning rate {shown(event.learning_rate)}, loss "
+        f"{shown(event.loss)}, fit error {shown(event.fit_error)}"
+    )
+    if event.valid_loss is not None and event.valid_error is not None:
+        text += f", validation loss {shown(event.valid_loss)}"
+        text += f", validation error {shown(event.valid_error)}"
+    return f"{text}, time {event.seconds:.2f} (s)"
+
+
+def _megabytes(size: int) -> int:
+    return -(-size // MEGABYTE)
