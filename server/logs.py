@@ -12,7 +12,8 @@ REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
 JOB: ContextVar[str | None] = ContextVar("job", default=None)
 """Id of the job that is being run."""
 
-_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+"""Fields that every record has, or that repeat the message for terminals."""
 
 
 class JsonLines(logging.Formatter):

@@ -84,3 +84,9 @@ def test_a_worker_keeps_its_memory_unless_told_otherwise(monkeypatch: pytest.Mon
     for name in ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_"):
         monkeypatch.setenv(name, environment[name])
     assert is_worker_environment()
+
+
+def test_a_database_on_a_server_has_no_path_to_be_made_absolute() -> None:
+    settings = Settings(database="postgresql://ann@db/x")
+
+    assert settings.absolute.database == "postgresql://ann@db/x"
