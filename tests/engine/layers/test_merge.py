@@ -1,10 +1,11 @@
 import re
 
+import numpy as np
 import pytest
 import torch
 
 from engine.errors import NotSupportedError, ShapeError
-from engine.layers.merge import Concatenation, Residual
+from engine.layers.merge import Concatenation, Residual, Scale
 from tests.engine.rows import DEFAULTS
 
 
@@ -74,3 +75,32 @@ def test_maps_of_other_sizes_cannot_be_joined(other: tuple[int, ...]) -> None:
 def test_a_user_function_is_refused(layer: type[Residual]) -> None:
     with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
         layer(fcmp_act="mine")
+
+
+@pytest.mark.parametrize("factors", [(3,), (3, 1, 1), (1, 1, 3)])
+def test_every_map_is_multiplied_by_its_factor(factors: tuple[int, ...]) -> None:
+    draw = np.random.default_rng(1)
+    maps, by = draw.normal(size=(2, 3, 4, 5)), draw.normal(size=(2, *factors))
+    layer = Scale(act="RECTIFIER")
+
+    result = layer.build([(3, 4, 5), factors], DEFAULTS)(torch.tensor(maps), torch.tensor(by))
+
+    expected = np.maximum(maps * by.reshape(2, 3, 1, 1), 0.0)
+    np.testing.assert_allclose(result.numpy(), expected)
+    assert layer.infer([(3, 4, 5), factors], DEFAULTS) == (3, 4, 5)
+
+
+def test_values_of_a_vector_have_a_factor_each() -> None:
+    module = Scale().build([(2,), (2,)], DEFAULTS)
+
+    assert module(torch.tensor([[2.0, 3.0]]), torch.tensor([[10.0, -1.0]])).tolist() == [[20, -3]]
+
+
+def test_maps_without_their_factor_are_refused() -> None:
+    message = "got (3, 4, 4) and 2 factors, expected 3, one per map"
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        Scale().infer([(3, 4, 4), (2, 1, 1)], DEFAULTS)
+
+
+def test_scaling_takes_two_sources() -> None:
+    assert (Scale.arity.least, Scale.arity.most) == (2, 2)

@@ -1,10 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from engine.errors import NotSupportedError
-from engine.layers.normalization import BatchNormalization
+from engine.errors import NotSupportedError, ShapeError
+from engine.layers.normalization import BatchNormalization, LayerNormalization
 from engine.modules.normalization import BatchNorm
 from engine.shapes import Shape
 from tests.engine.rows import DEFAULTS, built
@@ -127,3 +129,107 @@ def test_a_fresh_layer_changes_nothing_when_scoring() -> None:
 def test_a_user_function_is_refused() -> None:
     with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
         BatchNormalization(act="FCMP")
+
+
+def layer_norm(values: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """Return gamma (x - mean) / √variance + beta over the last axis, with the population's."""
+    mean, variance = values.mean(-1, keepdims=True), values.var(-1, keepdims=True)
+    result: np.ndarray = gamma * (values - mean) / np.sqrt(variance + 1e-12) + beta
+    return result
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 6), (1, 4, 6)])
+def test_every_step_is_normalised_by_itself(shape: Shape) -> None:
+    module = built(LayerNormalization(), shape)
+    gamma, beta = np.random.default_rng(1).normal(size=(2, 6))
+    module.get_parameter("weight").detach().copy_(torch.tensor(gamma))
+    module.get_parameter("bias").detach().copy_(torch.tensor(beta))
+    rows = three_rows(shape)
+
+    for mode in (True, False):
+        result = module.train(mode)(rows).detach().numpy()
+
+        expected = layer_norm(rows.double().numpy(), gamma, beta)
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_layer_normalisation_by_hand() -> None:
+    # 1 3 5 7: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5; (7 - 4) / √(5 + 4) = 1, (3 - 4) / 3
+    module = built(LayerNormalization(epsilon=4.0, act="RECTIFIER"), (4,))
+
+    result = module(torch.tensor([[1.0, 3.0, 5.0, 7.0]])).flatten().tolist()
+
+    assert result == pytest.approx([0.0, 0.0, 1 / 3, 1.0])
+
+
+def test_a_vector_may_hold_several_steps() -> None:
+    layer = LayerNormalization(token_size=3)
+    module = built(layer, (6,))
+    rows = three_rows((6,))
+
+    result = module(rows).detach().numpy()
+
+    expected = layer_norm(rows.double().numpy().reshape(3, 2, 3), np.ones(3), np.zeros(3))
+    np.testing.assert_allclose(result.reshape(3, 2, 3), expected, atol=1e-5)
+    assert layer.infer([(6,)], DEFAULTS) == (6,)
+
+
+def test_gamma_is_a_weight_and_beta_a_bias_of_a_layer_normalisation() -> None:
+    # 2.4, D14: n and n
+    tensors = LayerNormalization().tensors([(128, 768)], DEFAULTS)
+
+    assert [(spec.part, spec.name, spec.shape) for spec in tensors] == [
+        ("weights", "weight", (768,)),
+        ("biases", "bias", (768,)),
+    ]
+    assert LayerNormalization().epsilon == 1e-12
+
+
+def test_equal_values_become_beta() -> None:
+    module = built(LayerNormalization(), (2, 3))
+    module.get_parameter("bias").detach().copy_(torch.tensor([1.0, 2.0, 3.0]))
+
+    assert module(torch.full((1, 2, 3), 7.0)).tolist() == [[[1.0, 2.0, 3.0]] * 2]
+
+
+def test_normalised_steps_are_dropped_with_the_layers_rate() -> None:
+    module = built(LayerNormalization(dropout=0.25), (4000,))
+
+    assert (module(torch.randn(1, 4000)) == 0).float().mean().item() == pytest.approx(
+        0.25, abs=0.03
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "message"),
+    [
+        (
+            {"token_size": 4},
+            (6,),
+            "got (6,), expected steps of 4 values: the option 'tokenSize'",
+        ),
+        (
+            {"token_size": 3},
+            (5, 6),
+            "got (5, 6), expected steps of 3 values: the option 'tokenSize'",
+        ),
+        (
+            {},
+            (3, 5, 6),
+            (
+                "got (3, 5, 6), expected (steps, values) or one map of that size; "
+                "put a reshape layer before it"
+            ),
+        ),
+    ],
+)
+def test_steps_that_do_not_fit_are_refused(
+    options: dict[str, int], shape: Shape, message: str
+) -> None:
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        LayerNormalization.model_validate(options).infer([shape], DEFAULTS)
+
+
+def test_a_user_function_is_refused_by_layer_normalisation() -> None:
+    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+        LayerNormalization(act="FCMP")
