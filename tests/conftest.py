@@ -67,6 +67,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a PostgreSQL server of our own, with a template of our tables in it."""
     with running_postgres() as (url, _):
+        run_in_postgres(url, "ALTER SYSTEM SET fsync = off")  # no test cuts the power
+        run_in_postgres(url, "SELECT pg_reload_conf()")
         run_in_postgres(url, "CREATE DATABASE castorch_template")
         template = with_database(url, "castorch_template")
         SqlStores.open(template, data=tmp_path_factory.mktemp("data")).close()
