@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ShapeError
-from engine.padding import Axis, plan_convolution, plan_pooling, plan_whole
+from engine.padding import Axis, plan_convolution, plan_pooling, plan_spread, plan_whole
 
 SIZES = st.integers(min_value=1, max_value=59)
 KERNELS = st.integers(min_value=1, max_value=11)
@@ -166,3 +166,46 @@ def test_a_window_larger_than_the_padded_input_is_refused(plan: object) -> None:
     message = "got a window of 7 on 4 pixels with padding 1, expected at most 6"
     with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
         plan(4, 7, 1, 1)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "extra", "out"),
+    [
+        (32, 3, 2, 1, 0, 63),  # the vectors of the reference, layer type transconvo
+        (32, 3, 2, 1, 1, 64),
+        (1, 4, 3, 0, 0, 4),
+        (5, 2, 2, 0, 1, 11),
+    ],
+)
+def test_a_transposed_convolution_spreads_an_axis(
+    size: int, kernel: int, stride: int, padding: int, extra: int, out: int
+) -> None:
+    assert plan_spread(size, kernel, stride, padding, extra) == out
+
+
+@given(size=SIZES, kernel=KERNELS, stride=STRIDES)
+def test_spreading_is_the_way_back_of_a_convolution_that_fits(
+    size: int, kernel: int, stride: int
+) -> None:
+    spread = plan_spread(size, kernel, stride, 0, 0)
+
+    assert plan_convolution(spread, kernel, stride, 0).out == size
+
+
+def test_nothing_left_of_a_spread_axis_is_refused() -> None:
+    message = (
+        "got 1 pixels with a filter of 2, stride 3 and padding 1, expected an output of at least "
+        "one pixel, not 0"
+    )
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        plan_spread(1, 2, 3, 1, 0)
+
+
+def test_a_pair_says_both_sides() -> None:
+    # 7 + 2 + 0 pixels under a window of 3: 7 places
+    assert plan_convolution(7, 3, 1, (2, 0)) == Axis(7, 3, 1, 2, 0, 7)
+
+
+def test_windows_begin_at_their_first_live_cell() -> None:
+    # dead cell, then 7: windows at -1, 2, 5
+    assert plan_pooling(7, 3, 3, 1).first() == [0, 2, 5]
