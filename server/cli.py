@@ -101,7 +101,7 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
         os.execve(WORKER_COMMAND[0], WORKER_COMMAND, worker_environment(settings))  # noqa: S606
     from server.jobs.local_runner import new_owner
     from server.jobs.piped import listen
-    from server.jobs.worker import Bell, WorkerStopped, warm_up
+    from server.jobs.worker import Bell, WorkerStopped, warm
     from server.logs import start_logging
     from server.wiring import worker_for
 
@@ -110,8 +110,7 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     try:
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
-        with opened(settings) as stores:
-            warm_up(settings.threads)
+        with opened(settings) as stores, warm(settings.threads):
             bell.tell("ready")
             worker_for(settings, stores, options.owner or new_owner(), bell).work()
     except WorkerStopped:

@@ -5,7 +5,8 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 from typing import Self
@@ -231,7 +232,8 @@ class Worker:
             return
 
 
-def warm_up(threads: int) -> None:
+@contextmanager
+def warm(threads: int) -> Iterator[None]:
     """Load what every job needs, so that the first one starts as fast as the others.
 
     Args:
@@ -240,6 +242,10 @@ def warm_up(threads: int) -> None:
     torch.set_num_threads(threads)
     gc.collect()
     gc.freeze()  # what is loaded now stays: later collections need not look at it
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # what is left at the end of the process is looked at once more
 
 
 def give_back_memory() -> None:

@@ -19,7 +19,7 @@ from server.jobs.worker import (
     WorkerStopped,
     give_back_memory,
     run_job,
-    warm_up,
+    warm,
 )
 
 PATIENCE_S = 30.0
@@ -266,6 +266,7 @@ def test_memory_is_given_back_when_a_worker_falls_idle(monkeypatch: pytest.Monke
 
 
 def test_giving_back_and_warming_up_change_nothing_that_can_be_seen() -> None:
-    warm_up(1)
-    gc.unfreeze()
-    give_back_memory()
+    with warm(1):
+        assert gc.get_freeze_count()
+        give_back_memory()
+    assert not gc.get_freeze_count()
