@@ -56,6 +56,21 @@ def sequence(sources: Sequence[Shape]) -> tuple[int, int]:
     return steps[0], steps[1]
 
 
+def side_by_side(sources: Sequence[Shape]) -> tuple[int, int]:
+    """Return the (steps, values) of sequences whose values lie side by side in every step.
+
+    Raises:
+        ShapeError: a source is no sequence, or they differ in their steps.
+    """
+    pairs = [sequence([source]) for source in sources]
+    if any(steps != pairs[0][0] for steps, _ in pairs):
+        raise ShapeError(
+            f"got {', '.join(map(str, sources))}, expected sequences of equally many steps",
+            sources=[list(shape) for shape in sources],
+        )
+    return pairs[0][0], sum(values for _, values in pairs)
+
+
 def flat_size(sources: Sequence[Shape]) -> int:
     """Return the number of values in all sources together."""
     return sum(prod(shape) for shape in sources)

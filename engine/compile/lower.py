@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from engine.compile.moments import EpochMoments
+from engine.compile.steps import sequence_inputs, wire_lengths
 from engine.errors import GraphError
 from engine.graph.dealing import dealt_parts
 from engine.graph.infer import check_trainable, known_shapes, known_sources
@@ -17,6 +18,7 @@ from engine.layers.input import Input
 from engine.modules.chance import Chance
 from engine.modules.channels import part_of
 from engine.modules.normalization import BatchNorm
+from engine.sequences import full_lengths, lengths_of
 from engine.shapes import Shape
 
 IMAGE_BATCH_AXES = 4
@@ -27,8 +29,10 @@ class CompiledModel:
 
     Attributes:
         module: one submodule ``layer_<id>`` per layer; takes the input layers' values in order of
-            id, returns a tuple in the order of ``outputs``.
+            id, then the true lengths of those that are sequences; returns a tuple in the order
+            of ``outputs``.
         inputs: names of the input layers, in order of id.
+        sequences: those whose rows are sequences.
         outputs: names of the layers whose values are returned.
         specs: the place of every tensor in the weight table.
         tasks: loss, fit error and prediction by name of task layer, in order of id.
@@ -42,6 +46,7 @@ class CompiledModel:
         self.options = options
         self.module = module
         self.inputs = tuple(n.name for n in graph.nodes if isinstance(n.layer, Input))
+        self.sequences = tuple(node.name for node in sequence_inputs(graph))
         self.outputs = tuple(outputs)
         self.specs = layout(graph, options)
         self.tasks: dict[str, Task] = {
@@ -64,7 +69,9 @@ class CompiledModel:
         In training mode the statistics of batch normalisation layers are pooled as well.
 
         Args:
-            inputs: by name of input layer, images (N, C, H, W) or vectors (N, D), raw values.
+            inputs: by name of input layer, images (N, C, H, W), sequences (N, T, D) or vectors
+                (N, D), raw values; true lengths of sequences (N,) by ``lengths_of`` the name, left
+                out where no row is padded.
 
         Raises:
             GraphError: an input layer got no values.
@@ -79,7 +86,8 @@ class CompiledModel:
             ) from error
         if self.channels_last:
             values = [_channels_last(value) for value in values]
-        results = self.module(*values)
+        lengths = [_lengths(inputs, name) for name in self.sequences]
+        results = self.module(*values, *lengths)
         if self.module.training and self.moments.layers:
             self.moments.pool(len(values[0]))
         return dict(zip(self.outputs, results, strict=True))
@@ -187,6 +195,7 @@ def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModu
     calls = fx.Graph()
     entries = [node for node in graph.nodes if isinstance(node.layer, Input)]
     values = {node.name: (calls.placeholder(f"input_{node.id}"),) for node in entries}
+    lengths = wire_lengths(calls, graph)
     parts = dealt_parts(graph.nodes)
 
     def value(node: Node, position: int) -> fx.Node:
@@ -201,9 +210,17 @@ def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModu
         sources = values.get(node.name) or tuple(
             value(node, position) for position in range(len(node.sources))
         )
-        values[node.name] = (calls.call_module(module_name(node.id), sources),)
+        call = calls.call_module(module_name(node.id), sources)
+        if node.layer.takes_lengths and node.name in lengths:
+            call.kwargs = {"lengths": lengths[node.name]}
+        values[node.name] = (call,)
     calls.output(tuple(values[name][0] for name in outputs))
     return fx.GraphModule(root, calls, class_name="CompiledGraph")
+
+
+def _lengths(inputs: Mapping[str, Tensor], name: str) -> Tensor:
+    given = inputs.get(lengths_of(name))
+    return full_lengths(inputs[name]) if given is None else given
 
 
 def _laid(filters: Tensor, order: torch.memory_format) -> Tensor:

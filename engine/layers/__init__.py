@@ -11,6 +11,7 @@ from engine.layers import (
     normalization,
     output,
     pooling,
+    recurrent,
     reshape,
     transposed,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "normalization",
     "output",
     "pooling",
+    "recurrent",
     "reshape",
     "transposed",
 ]

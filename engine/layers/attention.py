@@ -28,7 +28,7 @@ class MultiHeadAttention(Weighted):
 
     With n / nAttnHeads = d values a head: softmax(Q K' / √d) V per head, the heads side by side,
     times the output weights, activated. Q, K and V are products of the source with their weights,
-    plus their biases. AUTO of ``act`` is IDENTITY.
+    plus their biases. No step looks at padding. AUTO of ``act`` is IDENTITY.
 
     Shapes: (T, n), or one map (1, T, n), → the same; weights (4, n, n) and biases (4, n) of query,
     key, value and output in this order, each matrix (inputs, outputs).
@@ -40,6 +40,7 @@ class MultiHeadAttention(Weighted):
     code: ClassVar[int] = 29
     prefix: ClassVar[str] = "dlmhattentionopts"
     title: ClassVar[str] = "multi-head attention"
+    takes_lengths: ClassVar[bool] = True
 
     type: Literal["mhattention"] = "mhattention"
     n: PositiveInt
@@ -66,6 +67,10 @@ class MultiHeadAttention(Weighted):
                 options=["n", "nAttnHeads"],
             )
         return self
+
+    @property
+    def keeps_steps(self) -> bool:
+        return True
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options

@@ -121,6 +121,8 @@ class Layer(BaseModel):
     arity: ClassVar[Arity] = Arity(1, 1)
     is_task: ClassVar[bool] = False
     """Whether the layer carries a loss and can end a network."""
+    takes_lengths: ClassVar[bool] = False
+    """Whether the module is called with the true lengths of its sequences, ``lengths=`` (N,)."""
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         """Return the shape of one output, or None while it depends on data not seen yet.
@@ -142,6 +144,11 @@ class Layer(BaseModel):
         None: any number may follow, and each sees all of it.
         """
         return None
+
+    @property
+    def keeps_steps(self) -> bool:
+        """Whether the steps of the output are those of the source, and so its true lengths too."""
+        return False
 
     def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
         """Return the tensors the layer owns, in the order of the weight table."""

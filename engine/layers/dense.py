@@ -15,18 +15,19 @@ from engine.layers.activations import (
 )
 from engine.layers.base import Arity, BuildOptions, layer_type
 from engine.layers.weighted import Weighted
-from engine.modules.dense import Dense
+from engine.modules.dense import Dense, StepDense
 from engine.modules.dropout import dropout
-from engine.shapes import Shape, flat_size
+from engine.shapes import Shape, flat_size, side_by_side
 
 
 @layer_type
 class FullyConnected(Weighted):
     """Multiply all values of the sources by a matrix and activate.
 
-    Maps are laid out channel, row, column; several sources lie side by side in their order.
+    Maps are laid out channel, row, column; several sources lie side by side in their order. With
+    ``perStep`` every step of a sequence is multiplied by the same matrix.
 
-    Shapes: any → (n,); weights (inputs, n), biases (n).
+    Shapes: any → (n,), or (T, D) → (T, n) per step; weights (inputs, n), biases (n).
 
     Source: the deepLearn reference, layer type fc.
     """
@@ -46,20 +47,27 @@ class FullyConnected(Weighted):
     dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
     """Rate of dropped outputs; None takes the rate of the training run."""
 
+    per_step: bool = False
+    """Whether the steps of a sequence are multiplied one by one, and kept; an extension."""
+
     @model_validator(mode="after")
     def _refuse_user_function(self) -> Self:
         refuse_user_function(self.act, self.fcmp_act)
         return self
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
-        del sources, options
-        return self.infer_open()
+        del options
+        return (side_by_side(sources)[0], self.n) if self.per_step else (self.n,)
 
     def infer_open(self) -> Shape | None:
-        return (self.n,)
+        return None if self.per_step else (self.n,)
+
+    @property
+    def keeps_steps(self) -> bool:
+        return self.per_step
 
     def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
-        return flat_size(sources), self.n
+        return side_by_side(sources)[1] if self.per_step else flat_size(sources), self.n
 
     def fans(self, weight: Shape) -> tuple[int, int]:
         return weight[0], weight[1]
@@ -69,12 +77,14 @@ class FullyConnected(Weighted):
 
     def multiply_adds(self, sources: Sequence[Shape], options: BuildOptions) -> int:
         del options
-        return prod((flat_size(sources), self.n))
+        steps = side_by_side(sources)[0] if self.per_step else 1
+        return steps * prod(self.weight_shape(sources) or ())
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         rate = options.dropout if self.dropout is None else self.dropout
-        return Dense(
-            flat_size(sources),
+        inputs = side_by_side(sources)[1] if self.per_step else flat_size(sources)
+        return (StepDense if self.per_step else Dense)(
+            inputs,
             self.n,
             activation(self.act, "TANH"),
             dropout(rate, options.dropout_type),

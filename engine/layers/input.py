@@ -11,7 +11,7 @@ from engine.errors import GraphError, LayerError, NotSupportedError
 from engine.layers.base import Aliases, Arity, BuildOptions, Layer, layer_type
 from engine.modules.dropout import dropout
 from engine.modules.scaling import Scale, Scaling
-from engine.shapes import Shape
+from engine.shapes import SEQUENCE_AXES, Shape
 
 
 @layer_type
@@ -19,9 +19,9 @@ class Input(Layer):
     """Images, or rows of numbers, scaled: (scale * x - offset) / normStd.
 
     With ``nChannels``, ``width`` and ``height`` the layer takes images in pixels; without them it
-    takes rows of encoded numeric columns.
+    takes rows of encoded numeric columns, or sequences of such rows.
 
-    Shapes: uint8 or float32 (N, C, H, W) or (N, D) → float32, the same.
+    Shapes: uint8 or float32 (N, C, H, W), (N, T, D) or (N, D) → float32, the same.
 
     Source: the deepLearn reference, layer type input.
     """
@@ -39,7 +39,9 @@ class Input(Layer):
     height: PositiveInt | None = None
     """Height in pixels; as high as wide when only the width is given."""
     features: PositiveInt | None = None
-    """Number of encoded numeric columns; None until data is seen."""
+    """Number of encoded numeric columns, in a sequence those of a step; None until data is seen."""
+    steps: PositiveInt | None = None
+    """Steps of a sequence; None for single rows, or until data is seen."""
     scale: float = 1.0
     """Factor on values, applied first."""
     offsets: tuple[float, ...] = ()
@@ -82,6 +84,12 @@ class Input(Layer):
                 "expected rows of numbers or images, not both",
                 option="features",
             )
+        if self.steps is not None and self.features is None:
+            raise LayerError(
+                f"options 'steps' and 'features' got {self.steps} and None, expected the number of "
+                "values of a step too",
+                options=["steps", "features"],
+            )
         if any(sizes) and (self.n_channels is None or not (self.width or self.height)):
             raise LayerError(
                 f"options 'nChannels', 'width' and 'height' got {sizes}, "
@@ -105,7 +113,9 @@ class Input(Layer):
         width, height = self.width or self.height, self.height or self.width
         if self.n_channels is not None and width is not None and height is not None:
             return self.n_channels, height, width
-        return None if self.features is None else (self.features,)
+        if self.features is None or self.steps is None:
+            return None if self.features is None else (self.features,)
+        return self.steps, self.features
 
     def bind_shape(self, shape: Shape) -> Self:
         """Return the layer for rows of a shape; an image layer also takes its values in one row.
@@ -115,13 +125,14 @@ class Input(Layer):
         """
         declared = self.shape
         if declared is None:
-            if len(shape) != 1:
+            if len(shape) not in (1, SEQUENCE_AXES):
                 raise GraphError(
-                    f"got rows of shape {shape}, expected one axis; "
+                    f"got rows of shape {shape}, expected one axis, or two for sequences; "
                     "declare nChannels, width and height for images",
                     got=list(shape),
                 )
-            return self.model_validate({**self.model_dump(), "features": shape[0]})
+            steps = shape[0] if len(shape) == SEQUENCE_AXES else None
+            return self.model_validate({**self.model_dump(), "features": shape[-1], "steps": steps})
         if shape not in (declared, (prod(declared),)):
             raise GraphError(
                 f"got rows of shape {shape}, expected {declared}",

@@ -48,6 +48,10 @@ class Residual(Merge):
 
     type: Literal["residual"] = "residual"
 
+    @property
+    def keeps_steps(self) -> bool:
+        return True
+
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
         if any(shape != sources[0] for shape in sources):

@@ -50,6 +50,10 @@ class BatchNormalization(Layer):
         refuse_user_function(self.act, self.fcmp_act)
         return self
 
+    @property
+    def keeps_steps(self) -> bool:
+        return True
+
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
         return one(sources)
@@ -96,6 +100,10 @@ class LayerNormalization(Activated):
     """Values of a step; None takes the last axis of the source."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Rate of dropped outputs."""
+
+    @property
+    def keeps_steps(self) -> bool:
+        return True
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options

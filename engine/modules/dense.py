@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
@@ -11,6 +12,12 @@ def flat(sources: tuple[Tensor, ...]) -> Tensor:
     """Return all values of each row side by side, maps in order channel, row, column."""
     rows = [source.flatten(1) for source in sources]
     return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
+
+
+def steps_of(sources: tuple[Tensor, ...]) -> Tensor:
+    """Return sequences (N, T, D), or maps (N, 1, T, D), side by side in every step."""
+    steps = [source.flatten(0, -3) for source in sources]
+    return steps[0] if len(steps) == 1 else torch.cat(steps, -1)
 
 
 class Dense(Finish):
@@ -48,3 +55,29 @@ class Flatten(nn.Module):
 
     def forward(self, *sources: Tensor) -> Tensor:
         return flat(sources)
+
+
+class StepDense(Finish):
+    """Multiply every step by one matrix, add a bias, activate; sources lie side by side in a step.
+
+    Shapes: any number of (N, T, D) or (N, 1, T, D) → (N, T, n); ``weight`` (inputs, n), ``bias``
+    (n,).
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: Activation | None,
+        dropout: Dropout | None,
+        *,
+        bias: bool,
+    ) -> None:
+        super().__init__(activation, dropout)
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.register_parameter("bias", nn.Parameter(torch.empty(outputs)) if bias else None)
+
+    def forward(self, *sources: Tensor) -> Tensor:
+        return self.finish(functional.linear(steps_of(sources), self.weight.t(), self.bias))

@@ -214,8 +214,8 @@ def test_a_declared_image_needs_no_shape() -> None:
             {"rows": (1, 2, 2)},
             {"out": LEVELS},
             (
-                "layer 'rows' (input) got rows of shape (1, 2, 2), expected one axis; "
-                "declare nChannels, width and height for images"
+                "layer 'rows' (input) got rows of shape (1, 2, 2), expected one axis, or two for "
+                "sequences; declare nChannels, width and height for images"
             ),
         ),
     ],

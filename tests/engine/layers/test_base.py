@@ -52,6 +52,8 @@ def test_the_layer_types_are_these() -> None:
         "pool": 3,
         "fc": 4,
         "output": 5,
+        "recurrent": 6,
+        "projection": 7,
         "batchnorm": 8,
         "residual": 9,
         "concat": 10,

@@ -115,3 +115,13 @@ def test_a_user_function_is_refused() -> None:
 def test_the_number_of_neurons_is_required() -> None:
     with pytest.raises(ValidationError):
         FullyConnected.model_validate({})
+
+
+def test_every_step_is_multiplied_by_the_same_matrix() -> None:
+    module = built(FullyConnected(n=2, per_step=True), (3, 4))
+    alone = built(FullyConnected(n=2), (4,))
+    rows = torch.randn(5, 3, 4)
+
+    torch.testing.assert_close(module(rows)[:, 1], alone(rows[:, 1]))
+    assert FullyConnected(n=2, per_step=True).multiply_adds([(3, 4)], DEFAULTS) == 3 * 4 * 2
+    assert FullyConnected(n=2, per_step=True).infer_open() is None

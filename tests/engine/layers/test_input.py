@@ -108,8 +108,8 @@ def test_an_image_layer_takes_images_and_rows_of_as_many_values(shape: tuple[int
             Input(),
             (3, 4, 4),
             (
-                "got rows of shape (3, 4, 4), expected one axis; "
-                "declare nChannels, width and height for images"
+                "got rows of shape (3, 4, 4), expected one axis, or two for "
+                "sequences; declare nChannels, width and height for images"
             ),
         ),
     ],
