@@ -1,0 +1,85 @@
+"""A VGG-16's weights (138,357,544 float32, 553 MB) into the store and back, against files.
+
+Durable writing is compared with a plain file and fsync, reading with safetensors. The peer and
+the store take turns in one process each round; the medium is the temporary folder's.
+
+    python benchmarks/weight_store.py [--database URL] [--rounds N] [--weights N]
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from service import report
+
+from actions.ports import Name, Output, WeightsHeader
+from engine.weights import CHUNK_VALUES, Chunk, SegmentSpec
+from server.store import SqlStores
+
+VGG16 = 138_357_544
+
+
+def timed(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def chunks(spec: SegmentSpec, values: np.ndarray) -> Iterator[Chunk]:
+    for offset in range(0, spec.size, CHUNK_VALUES):
+        yield Chunk(spec, offset, values[offset : offset + CHUNK_VALUES])
+
+
+def plain_file(path: Path, values: np.ndarray) -> None:
+    with path.open("wb") as file:
+        file.write(memoryview(values).cast("B"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def measure(url: str | None, rounds: int, size: int) -> None:
+    values = np.random.default_rng(0).standard_normal(size, dtype=np.float32)
+    spec = SegmentSpec(1, "weights", "weight", (size,), 0, 0)
+    writes, fsyncs, reads, loads = [], [], [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_file({"w": values}, folder / "w.safetensors")
+        stores = SqlStores.open(url or f"sqlite:///{folder / 'store.db'}", data=folder / "data")
+        bound = stores.for_session(stores.sessions.default("bench"))
+
+        def write() -> None:
+            header = WeightsHeader(specs=(spec,))
+            with bound.weights.stage(header, chunks(spec, values)) as staged:
+                bound.tables.publish((staged, Output(Name("w"), replace=True)))
+
+        def read() -> None:
+            table, _ = bound.weights.load(Name("w"))
+            target = np.empty(size, np.float32)
+            for chunk in bound.weights.chunks(table):
+                target[chunk.offset : chunk.offset + len(chunk.values)] = chunk.values
+            assert target[-1] == values[-1]
+
+        for _ in range(rounds):
+            writes.append(timed(write))
+            fsyncs.append(timed(lambda: plain_file(folder / "plain.bin", values)))
+            reads.append(timed(read))
+            loads.append(timed(lambda: load_file(folder / "w.safetensors")["w"].sum()))
+            stores.collect_garbage()
+        stores.close()
+    kind = "sqlite" if url is None else url.partition(":")[0]
+    report(f"weights_write_{kind}", writes, fsyncs, values.nbytes // 10**6)
+    report(f"weights_read_{kind}", reads, loads, values.nbytes // 10**6)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--database")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--weights", type=int, default=VGG16)
+    arguments = parser.parse_args()
+    measure(arguments.database, arguments.rounds, arguments.weights)

@@ -1,0 +1,38 @@
+import json
+import os
+import subprocess
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def walk_through() -> str:
+    text = README.read_text().partition("<!-- walk-through -->")[2].partition("<!-- end -->")[0]
+    return text.partition("```sh\n")[2].rpartition("```")[0]
+
+
+def test_the_walk_through_declares_trains_and_scores_with_curl_alone(url: str) -> None:
+    script = "set -eu\n" + walk_through().replace("http://127.0.0.1:8080", url)
+
+    done = subprocess.run(  # noqa: S603 - the text of our own README
+        ["/bin/sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert all(answer["ok"] for answer in answers)
+    score = dict(answers[-1]["tables"]["ScoreInfo"]["rows"])
+    assert float(score["Number of Observations Read"]) == 400
+    # the circle holds 0.36 pi / 4 = 28 % of the square: always "outside" would be wrong that often
+    assert float(score["Misclassification Error (%)"]) < 10
+    table = done.stdout.splitlines()[-6:]
+    assert table[0].startswith('"x","y","place"')
+    assert len(table) == 6
+
+
+def test_the_walk_through_uses_no_python() -> None:
+    assert "python" not in walk_through().lower()
