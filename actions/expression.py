@@ -231,16 +231,11 @@ def _sql(
             return _function(expression, word)
         if after is not None and after.text == "(" and word == "missing":
             return "NULL IS NOT DISTINCT FROM"
-        if word in _WORDS and not _is_column(token.text, columns):
+        if word in _WORDS:
             return _compared(_WORDS[word], after)
         column = resolve(token.text, columns)
     used[column] = None
     return quoted(column)
-
-
-def _is_column(word: str, columns: Sequence[str]) -> bool:
-    """Return whether a word that is also an operator is written exactly as a column."""
-    return word in columns and word.lower() in {"missing", "end", "case", "true", "false"}
 
 
 def _compared(sign: str, after: _Token | None) -> str:

@@ -52,7 +52,7 @@ def wire_fields(model: type[BaseModel]) -> Mapping[str, WireField]:
     known: dict[str, WireField] = {}
     for name, info in model.model_fields.items():
         known[fold(name)] = WireField(name, info)
-        for mark in info.metadata:
+        for mark in take_apart(info.annotation, tuple(info.metadata)).marks:
             if isinstance(mark, Aliases | Negated):
                 reached = WireField(name, info, isinstance(mark, Negated))
                 known.update(dict.fromkeys(map(fold, mark.names), reached))

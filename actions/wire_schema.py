@@ -26,7 +26,9 @@ def json_schema(model: type[BaseModel]) -> Schema:
     """
     if model is Layer:
         return {"oneOf": [json_schema(layer) for layer in LAYERS.values()]}
-    fields = {name: info for name, info in model.model_fields.items() if name != "type"}
+    fields = dict(model.model_fields)
+    if issubclass(model, Layer):
+        del fields["type"]
     schema: Schema = {"type": "object", "title": model.__name__}
     summary = cleandoc(model.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     if summary:
@@ -47,13 +49,14 @@ def json_schema(model: type[BaseModel]) -> Schema:
 
 
 def _property(info: FieldInfo) -> Schema:
-    schema = _of(take_apart(info.annotation, tuple(info.metadata)), info)
+    shape = take_apart(info.annotation, tuple(info.metadata))
+    schema = _of(shape, info)
     if info.description:
         schema["description"] = info.description.replace("\n", " ")
     default = info.get_default(call_default_factory=True)
     if default is not PydanticUndefined and default is not None:
         schema["default"] = _spelt(to_jsonable_python(default))
-    for mark in info.metadata:
+    for mark in shape.marks:
         if isinstance(mark, Aliases):
             schema["x-aliases"] = list(mark.names)
         if isinstance(mark, Negated):

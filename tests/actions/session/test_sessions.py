@@ -1,0 +1,46 @@
+import pytest
+
+from actions import run_action
+from actions.context import Context
+from actions.errors import CaslibNotFound, SessionNotFound, TableNotFound
+from actions.memory import MemoryStores
+from tests.actions.house import Run, put
+
+
+def test_the_session_of_a_call_says_who_it_is(run: Run, ctx: Context) -> None:
+    assert run("session.sessionId").values == {"id": ctx.session.id, "name": "default"}
+
+
+def test_sessions_of_the_caller_are_listed(run: Run, ctx: Context) -> None:
+    ctx.sessions.create("local", "second")
+    ctx.sessions.create("somebody", "hidden")
+
+    listed = run("session.listSessions").tables["Session"].records()
+
+    assert [row["Name"] for row in listed] == ["default", "second"]
+
+
+def test_a_session_ends_with_its_tables(run: Run, ctx: Context, stores: MemoryStores) -> None:
+    other = stores.context(ctx.sessions.create("local", "other"))
+    put(other, "t", {"a": [1]})
+
+    assert run("session.endSession", id=other.session.id).values == {"ended": other.session.id}
+
+    assert stores.tables == []
+    message = rf"^no session of user 'local' has the id '{other.session.id}'$"
+    with pytest.raises(SessionNotFound, match=message):
+        run("session.endSession", uuid=other.session.id)
+    with pytest.raises(TableNotFound):
+        run_action(other, "table.fetch", {"table": "t"})
+
+
+def test_a_call_ends_its_own_session_unless_it_names_another(run: Run, ctx: Context) -> None:
+    assert run("session.endSession").values == {"ended": ctx.session.id}
+
+
+def test_the_active_caslib_is_the_one_that_is_meant(run: Run, stores: MemoryStores) -> None:
+    assert run("session.setCaslib", caslib="public").values == {"caslib": "PUBLIC"}
+
+    assert stores.context().caslibs.find(None).name == "PUBLIC"
+    with pytest.raises(CaslibNotFound, match=r"^no caslib is named 'publick'; did you mean "):
+        run("session.setCaslib", name="publick")

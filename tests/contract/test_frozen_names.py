@@ -1,0 +1,119 @@
+"""The names callers depend on: adding one is a visible line here, removing one breaks somebody."""
+
+from inspect import isclass
+
+import actions.errors
+import engine.errors
+from actions import ACTIONS
+from actions.spelling import layer_types
+from engine.errors import EngineError
+
+ACTION_NAMES = {
+    "builtins.about",
+    "builtins.help",
+    "builtins.listActions",
+    "builtins.ping",
+    "castorch.declareModel",
+    "castorch.summary",
+    "deepLearn.addLayer",
+    "deepLearn.buildModel",
+    "deepLearn.dlScore",
+    "deepLearn.dlTrain",
+    "deepLearn.modelInfo",
+    "deepLearn.removeLayer",
+    "image.loadImages",
+    "session.endSession",
+    "session.listSessions",
+    "session.sessionId",
+    "session.setCaslib",
+    "table.addCaslib",
+    "table.caslibInfo",
+    "table.columnInfo",
+    "table.dropCaslib",
+    "table.dropTable",
+    "table.fetch",
+    "table.fileInfo",
+    "table.loadTable",
+    "table.partition",
+    "table.promote",
+    "table.recordCount",
+    "table.save",
+    "table.tableExists",
+    "table.tableInfo",
+    "table.upload",
+}
+
+ALIASES = {"deepLearn.train", "deepLearn.score"}
+
+LAYER_TYPES = {
+    "input",
+    "convo",
+    "convolution",
+    "pool",
+    "pooling",
+    "fc",
+    "fullconnect",
+    "output",
+    "batchnorm",
+    "residual",
+    "concat",
+}
+"""The types of the first version; more may come, none may go."""
+
+ERROR_CODES = {
+    "action.error",
+    "action.unknown",
+    "auth.forbidden",
+    "auth.required",
+    "caslib.not_found",
+    "column.not_found",
+    "data.invalid",
+    "device.unavailable",
+    "engine.error",
+    "expression.invalid",
+    "file.invalid",
+    "file.not_found",
+    "graph.invalid",
+    "graph.shape",
+    "job.cancelled",
+    "job.failed",
+    "job.not_found",
+    "layer.option",
+    "not_supported",
+    "params.invalid",
+    "path.forbidden",
+    "request.too_large",
+    "session.not_found",
+    "store.conflict",
+    "store.full",
+    "store.unavailable",
+    "table.exists",
+    "table.kind",
+    "table.not_found",
+    "train.failed",
+    "weights.mismatch",
+}
+
+
+def test_the_names_of_actions_are_these() -> None:
+    assert set(ACTIONS) == ACTION_NAMES
+    assert {alias for each in ACTIONS.values() for alias in each.aliases} == ALIASES
+
+
+def test_only_training_and_scoring_run_as_jobs() -> None:
+    jobs = {name for name, each in ACTIONS.items() if each.runs == "job"}
+    assert jobs == {"deepLearn.dlTrain", "deepLearn.dlScore"}
+
+
+def test_the_names_of_layer_types_are_at_least_these() -> None:
+    assert set(layer_types()) >= LAYER_TYPES
+
+
+def test_the_codes_of_errors_are_these() -> None:
+    codes = {
+        each.code
+        for module in (engine.errors, actions.errors)
+        for each in vars(module).values()
+        if isclass(each) and issubclass(each, EngineError)
+    }
+    assert codes == ERROR_CODES
