@@ -66,8 +66,8 @@ COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
         (
             TABLE,
             MODEL,
-            _option("--target", required=True, help="column, or columns a,b, to predict"),
-            _option("--inputs", help="columns a,b,c to predict from"),
+            _option("--target", help="column, or columns a,b, to predict (_label_)"),
+            _option("--inputs", help="columns a,b,c to predict from (_image_)"),
             _option("--nominals", help="columns a,b whose values are categories"),
             _option("--valid", help="table, or file, to validate on"),
             _option("--epochs", type=int, help="passes over the data"),

@@ -68,7 +68,7 @@ def train(client: Client, args: Namespace) -> str:
     model, table = _model(session, args.model), _table(session, args.table)
     history = model.train(
         table,
-        target=_split(args.target),
+        target=_split(args.target) or None,
         inputs=_split(args.inputs),
         nominals=_split(args.nominals),
         weights=args.out or f"{model.name}_weights",

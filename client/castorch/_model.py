@@ -92,7 +92,7 @@ class Model:
         self,
         table: Table | str,
         *,
-        target: str | Sequence[str],
+        target: str | Sequence[str] | None = None,
         progress: bool | Progress = True,
         **options: Unpack[TrainOptions],
     ) -> History:
@@ -102,7 +102,7 @@ class Model:
 
         Args:
             table: the training data; ``table.only("...")`` takes a part of it.
-            target: the column, or columns, to predict.
+            target: the column, or columns, to predict; None is ``_label_``.
             progress: shows a bar (or lines, where there is no terminal); or something of your own.
             options: see :class:`castorch._options.TrainOptions`.
 
@@ -120,7 +120,7 @@ class Model:
         self,
         table: Table | str,
         *,
-        target: str | Sequence[str],
+        target: str | Sequence[str] | None = None,
         **options: Unpack[TrainOptions],
     ) -> Job:
         """Start training and return at once; takes what :meth:`train` takes.

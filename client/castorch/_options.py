@@ -15,7 +15,7 @@ class TrainOptions(TypedDict, total=False):
     """What :meth:`castorch.Model.train` takes besides the table and the target.
 
     Attributes:
-        inputs: the columns to predict from.
+        inputs: the columns to predict from; left out, ``_image_``.
         nominals: the columns, target included, whose values are categories.
         weights: name of the weight table to write; left out, the model's with ``_weights``.
         best_weights: name of a second weight table, for the epoch with the smallest loss.

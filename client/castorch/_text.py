@@ -1,13 +1,14 @@
 """Tables as plain text for people: aligned columns, numbers to the right."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 WIDEST = 60  # characters of one cell; longer text is cut
 
 
 def format_cell(value: Any) -> str:
-    """Return a value as it is shown: whole numbers with thousands, six digits of a fraction."""
+    """Return a value as it is shown: thousands marked, six digits of a fraction, moments in UTC."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -16,6 +17,8 @@ def format_cell(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     text = " ".join(str(value).split())
     return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
 

@@ -294,7 +294,9 @@ class Input(Layer):
         n_channels: Channels of an image; None with width and height for rows of numbers.
         width: Width in pixels; as wide as high when only the height is given.
         height: Height in pixels; as high as wide when only the width is given.
-        features: Number of encoded numeric columns; None until data is seen.
+        features: Number of encoded numeric columns, in a sequence those of a step; None until data
+            is seen.
+        steps: Steps of a sequence; None for single rows, or until data is seen.
         scale: Factor on values, applied first (default 1.0).
         offsets: Subtracted after scaling; one for all channels or one per channel.
         norm_stds: Divides after offsets; one for all channels or one per channel.
@@ -314,6 +316,7 @@ class Input(Layer):
     width: int | None = None
     height: int | None = None
     features: int | None = None
+    steps: int | None = None
     scale: float | None = None
     offsets: Sequence[float] | None = None
     norm_stds: Sequence[float] | None = None
@@ -547,6 +550,77 @@ class Pool(Layer):
     stride_horizontal: int | None = None
     stride_vertical: int | None = None
     pool: PoolChoice | None = None
+    dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent(Layer):
+    """Read a sequence step by step and keep a state of n values.
+
+    Attributes:
+        n: Number of neurons: values of the state.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        rnn_type: How the state is carried on (default RNN).
+        output_type: The last state, the states of all steps, or the states of ``maxOutputLength``
+            steps (default ENCODING).
+        max_output_length: Steps of the output with ARBITRARYLENGTH.
+        reversed: Whether to read from the last step to the first (default false).
+        act: Activation of the state (default AUTO).
+        fcmp_act: see the server's documentation.
+        dropout: Rate of dropped outputs (default 0.0).
+    """
+
+    type: ClassVar[str] = "recurrent"
+
+    n: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
+    rnn_type: Literal["RNN", "LSTM", "GRU"] | None = None
+    output_type: Literal["ENCODING", "SAMELENGTH", "ARBITRARYLENGTH"] | None = None
+    max_output_length: int | None = None
+    reversed: bool | None = None
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection(Layer):
+    """Give every token of a sequence its vector; the vectors are the weights of the layer.
+
+    Attributes:
+        embedding_size: Values of a token's vector.
+        alphabet_size: Number of tokens.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        dropout: Rate of dropped outputs (default 0.0).
+    """
+
+    type: ClassVar[str] = "projection"
+
+    embedding_size: int
+    alphabet_size: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
     dropout: float | None = None
 
 

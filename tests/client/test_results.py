@@ -77,6 +77,12 @@ def test_long_text_is_cut_and_missing_values_are_blank() -> None:
     assert shown.splitlines()[2] == "x" * 57 + "..." + "     yes"
 
 
+def test_moments_are_shown_to_the_second() -> None:
+    shown = str(ResultTable(("t",), ((datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=UTC),),)))
+
+    assert shown.splitlines()[2] == "2030-01-02 03:04:05"
+
+
 def test_a_notebook_gets_a_table_without_markup_from_its_values() -> None:
     html = ResultTable(("a<",), (("<b>",), (None,)), title="T&C")._repr_html_()
 
