@@ -13,8 +13,6 @@ from engine.layers.base import Aliases
 class AddLayerParams(ActionParams):
     """Parameters of deepLearn.addLayer."""
 
-    later = ("sharedWeights", "sharingWeights")
-
     model_table: Annotated[TableRef, Aliases("model")]
     """The model to change."""
     name: LayerName
@@ -23,6 +21,8 @@ class AddLayerParams(ActionParams):
     """Type and options of the layer."""
     src_layers: tuple[LayerName, ...] = ()
     """Layers whose outputs it takes, in order; none for an input layer."""
+    shared_weights: Annotated[LayerName | None, Aliases("sharingWeights")] = None
+    """Layer of the same type whose weights it uses; left out: it has its own."""
     replace: bool = False
     """Replace a layer of that name; it keeps its id."""
     n_threads: PositiveInt | None = None
@@ -39,10 +39,14 @@ def add_layer(ctx: Context, p: AddLayerParams) -> ActionResult:
     Raises:
         TableNotFound: the session sees no model of that name.
         WrongKind: the table is no model.
-        GraphError: the name is taken, a source does not exist or closes a cycle.
-        ShapeError: the layer, or one after it, does not fit its sources.
+        GraphError: the name is taken, a source does not exist or closes a cycle, or the layer whose
+            weights it shares is of another type.
+        ShapeError: the layer, or one after it, does not fit its sources, or it needs other weights
+            than those it shares.
         Conflict: another session changed the model at the same time.
     """
     stored = ctx.models.load(p.model_table.address)
-    graph = stored.graph.add(p.name, p.layer, p.src_layers, replacing=p.replace)
+    graph = stored.graph.add(
+        p.name, p.layer, p.src_layers, replacing=p.replace, shared=p.shared_weights
+    )
     return made(ctx.models.save(stored, graph))

@@ -1,8 +1,8 @@
 """Models and weights as the tables CAS knows.
 
-The model table has one row for the model and, per layer, one for its type, one per source, and one
-per option; options that are derived and not set have no row. Keys are in lower case, an option's
-is ``<prefix>.<option>``, list items end in ``.0``, ``.1`` and so on.
+The model table has one row for the model and, per layer, one for its type, one per source, one if
+it shares weights, and one per option; options that are derived and not set have no row. Keys are in
+lower case, an option's is ``<prefix>.<option>``, list items end in ``.0``, ``.1`` and so on.
 
 Source: the ``deepLearn`` reference, model table and weight table.
 """
@@ -54,6 +54,8 @@ def _layer_rows(node: Node, ids: dict[str, int]) -> Iterator[Row]:
     for place, source in enumerate(node.sources):
         key = "srclayers" if len(node.sources) == 1 else f"srclayers.{place}"
         yield node.name, key, source, float(ids[source]), node.id
+    if node.shared is not None:
+        yield node.name, "sharedweights", node.shared, float(ids[node.shared]), node.id
     for option, value in layer.model_dump(mode="json", exclude={"type"}).items():
         yield from _option_rows(node, f"{layer.prefix}.{camel(option).lower()}", value)
 

@@ -121,6 +121,7 @@ def declared(graph: Graph) -> list[Json]:
             "id": node.id,
             "name": node.name,
             "sources": list(node.sources),
+            **({} if node.shared is None else {"shared": node.shared}),
             "layer": node.layer.model_dump(mode="json"),
         }
         for node in graph.nodes
@@ -156,9 +157,9 @@ def _change(trained: dict[str, Json] | None, current: dict[str, Json] | None) ->
         return "was added since they were trained"
     if current is None:
         return "was removed since they were trained"
-    for key in ("id", "sources"):
-        if trained[key] != current[key]:
-            return f"has {key} {current[key]!r}, expected {trained[key]!r}"
+    for key in ("id", "sources", "shared"):
+        if trained.get(key) != current.get(key):
+            return f"has {key} {current.get(key)!r}, expected {trained.get(key)!r}"
     before, now = trained["layer"], current["layer"]
     if isinstance(before, dict) and isinstance(now, dict):
         for option in dict.fromkeys([*now, *before]):

@@ -18,6 +18,8 @@ class LayerDeclaration(ActionParams):
     """Type and options of the layer."""
     src_layers: tuple[LayerName, ...] = ()
     """Layers declared before it whose outputs it takes, in order."""
+    shared_weights: Annotated[LayerName | None, Aliases("sharingWeights")] = None
+    """Layer declared before it, of the same type, whose weights it uses."""
 
 
 class DeclareModelParams(ActionParams):
@@ -42,5 +44,5 @@ def declare_model(ctx: Context, p: DeclareModelParams) -> ActionResult:
     """
     graph = Graph(fold(p.model_table.name), p.type)
     for each in p.layers:
-        graph = graph.add(each.name, each.layer, each.src_layers)
+        graph = graph.add(each.name, each.layer, each.src_layers, shared=each.shared_weights)
     return made(ctx.models.create(p.model_table.output, graph))

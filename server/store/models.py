@@ -17,8 +17,9 @@ from server.store.connect import Database
 from server.store.schema import canonical, contents, model_edges, model_layers, tables
 from server.store.staging import Recipe, add_content
 
-LayerRow = tuple[str, str, str]
-"""Name, type, options."""
+LAYER_COLUMNS = ("name", "type", "options", "shared_id")
+LayerRow = tuple[str, str, str, int | None]
+"""Name, type, options, and the id of the layer whose weights it uses."""
 Layers = Mapping[int, LayerRow]
 Edges = Mapping[tuple[int, int], int]
 """(Layer, position) to source."""
@@ -95,8 +96,14 @@ def _options(layer: Layer) -> dict[str, object]:
 
 
 def _layers(graph: Graph) -> dict[int, LayerRow]:
+    ids = {node.name: node.id for node in graph.nodes}
     return {
-        node.id: (node.name, node.layer.type, canonical(_options(node.layer)))
+        node.id: (
+            node.name,
+            node.layer.type,
+            canonical(_options(node.layer)),
+            None if node.shared is None else ids[node.shared],
+        )
         for node in graph.nodes
     }
 
@@ -139,12 +146,12 @@ def _write_difference(connection: Connection, content_id: str, old: Graph, new: 
                 model_layers.c.layer_id.in_(stale_layers),
             )
         )
-    for layer_id, (name, kind, options) in new_layers.items():
-        if layer_id in layers and layers[layer_id] != (name, kind, options):
+    for layer_id, row in new_layers.items():
+        if layer_id in layers and layers[layer_id] != row:
             connection.execute(
                 update(model_layers)
                 .where(model_layers.c.content_id == content_id, model_layers.c.layer_id == layer_id)
-                .values(name=name, type=kind, options=options)
+                .values(dict(zip(LAYER_COLUMNS, row, strict=True)))
             )
     _add(
         connection,
@@ -162,11 +169,9 @@ def _add(connection: Connection, content_id: str, layers: Layers, edges: Edges) 
                 {
                     "content_id": content_id,
                     "layer_id": layer_id,
-                    "name": name,
-                    "type": kind,
-                    "options": options,
+                    **dict(zip(LAYER_COLUMNS, row, strict=True)),
                 }
-                for layer_id, (name, kind, options) in layers.items()
+                for layer_id, row in layers.items()
             ],
         )
     if edges:
@@ -204,6 +209,7 @@ def _graph(connection: Connection, info: TableInfo) -> Graph:
             row.name,
             _read_layer(info.name, row.name, row.type, row.options),
             tuple(sources[row.layer_id]),
+            names.get(row.shared_id),
         )
         for row in layers
     )

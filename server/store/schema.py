@@ -256,6 +256,7 @@ model_layers = Table(
     Column("name", Characters, nullable=False),
     Column("type", Characters, nullable=False),
     Column("options", Characters, nullable=False),  # canonical JSON, defaults written out
+    Column("shared_id", Integer),  # the layer whose weights it uses; null: it has its own
 )
 
 model_edges = Table(

@@ -96,6 +96,21 @@ def test_a_layer_is_replaced_with_other_options_and_sources(mine: SessionStores)
     assert mine.models.load(Name("net")).graph == other
 
 
+def test_shared_weights_come_back_and_can_change(mine: SessionStores) -> None:
+    same = Convolution(n_filters=4, width=3)
+    graph = network().add("twin", same, ["data"], shared="left")
+    store(mine, graph)
+    loaded = mine.models.load(Name("net"))
+    assert loaded.graph == graph
+
+    alone = loaded.graph.add("twin", same, ["data"], replacing=True)
+    info = mine.models.save(loaded, alone)
+
+    assert mine.models.load(Name("net")).graph == alone
+    assert loaded.info.rows is not None
+    assert info.rows == loaded.info.rows - 1
+
+
 def test_edges_may_shrink(mine: SessionStores) -> None:
     store(mine, network())
     loaded = mine.models.load(Name("net"))

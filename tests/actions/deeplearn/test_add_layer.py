@@ -5,6 +5,8 @@ import pytest
 
 from actions import run_action
 from actions.context import Context
+from actions.deeplearn.layout import model_rows
+from actions.deeplearn.schemas import declared
 from actions.errors import Conflict, InvalidParameters, TableNotFound, WrongKind
 from actions.memory import MemoryStores
 from actions.ports import ModelStore, Name, StoredModel
@@ -133,9 +135,24 @@ BAD = [
         "parameter 'layer': option 'randomFlip' with 'H' is not supported yet",
     ),
     (
-        {"name": "x", "layer": {"type": "fc", "n": 1}, "srcLayers": "data", "sharedWeights": "a"},
-        NotSupportedError,
-        "parameter 'sharedWeights' of deepLearn.addLayer is not supported yet",
+        {
+            "name": "x",
+            "layer": {"type": "fc", "n": 1},
+            "srcLayers": "data",
+            "sharingWeights": "conv",
+        },
+        GraphError,
+        "the layer 'conv' does not exist in model 'net'; did you mean 'conv1'?",
+    ),
+    (
+        {
+            "name": "x",
+            "layer": {"type": "fc", "n": 1},
+            "srcLayers": "data",
+            "sharedWeights": "conv1",
+        },
+        GraphError,
+        r"layer 'x' \(fc\) cannot share weights with layer 'conv1' \(convo\), ",
     ),
     ({"name": "x"}, InvalidParameters, "parameter 'layer' is required"),
     (
@@ -144,6 +161,26 @@ BAD = [
         "parameter 'layer.type' is required, expected a layer type",
     ),
 ]
+
+
+def test_a_layer_may_use_the_weights_of_another(run: Run, ctx: Context) -> None:
+    build(run, SMALL_CNN[:2])
+
+    run(
+        "deepLearn.addLayer",
+        modelTable="net",
+        name="twin",
+        layer={"type": "convo", "nFilters": 2, "width": 3},
+        srcLayers="data",
+        sharedWeights="CONV1",
+    )
+
+    graph = ctx.models.load(Name("net")).graph
+    shared = ("twin", "sharedweights", "conv1", 1.0, 2)
+    assert graph.node("twin").shared == "conv1"
+    assert shared in list(model_rows(graph))
+    kept = [each.get("shared") for each in declared(graph) if isinstance(each, dict)]
+    assert kept == [None, None, "conv1"]
 
 
 @pytest.mark.parametrize(("raw", "error", "message"), BAD)

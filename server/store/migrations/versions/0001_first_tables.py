@@ -155,6 +155,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
         sa.Column("options", sa.String(), nullable=False),
+        sa.Column("shared_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["content_id"], ["contents.id"], name=op.f("fk_model_layers_content_id")
         ),
