@@ -57,6 +57,14 @@ class Process:
             time.sleep(0.02)
         return body
 
+    def warm_worker(self) -> int:
+        """Wait until the only worker is ready, and return its process id."""
+        deadline = time.monotonic() + START_S
+        while self.get("/readyz")["workers"] != {"ready": 1, "of": 1}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return self.workers()[0]
+
     def workers(self) -> list[int]:
         children = Path(f"/proc/{self.popen.pid}/task").glob("*/children")
         return [int(pid) for each in children for pid in each.read_text().split()]
@@ -222,7 +230,7 @@ def test_workers_of_two_servers_share_the_jobs_of_one_postgresql(
 ) -> None:
     first = launch("--workers", "1", "--database", postgres_url)
     second = launch("--workers", "1", "--database", postgres_url)
-    pids = {first.workers()[0], second.workers()[0]}
+    pids = {each.warm_worker() for each in (first, second)}
 
     jobs = [
         first.post("trial.train", "respond-async", epochs=1, pause_s=0.5).json()["job"]["id"]
