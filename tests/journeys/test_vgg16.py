@@ -49,6 +49,7 @@ PROGRAM = """
 import json, resource, sys
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from actions.ports import Name, Output, WeightsHeader
@@ -78,7 +79,7 @@ if sys.argv[1] == "store":
 else:
     table, _ = bound.weights.load(Name("w"))
     load_weights(model, bound.weights.chunks(table))
-total = sum(float(p.detach().sum(dtype=torch.float64)) for p in model.parameters())
+total = sum(float(np.sum(p.detach().numpy(), dtype=np.float64)) for p in model.parameters())
 print(json.dumps([peak() - before, total]))
 stores.close()
 """
