@@ -76,6 +76,7 @@ COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
             _option("--learning-rate", type=float, help="learning rate at the start"),
             _option("--optimizer", metavar="JSON", help="any further option of the optimizer"),
             _option("--seed", type=int, help="a positive seed makes the run reproducible"),
+            _option("--record-seed", type=int, help="a new order of the rows in every epoch"),
             _option("--out", help="weight table to write; left out: MODEL_weights"),
             QUIET,
             JSON,

@@ -3,6 +3,7 @@
 import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from castorch._session import Session
 from castorch._table import Table
 
 Command = Callable[[Client, Namespace], str]
+CATALOGUE = ("Name", "Kind", "Rows", "Columns", "Caslib", "Created", "Label")
 MODEL_ENDINGS = frozenset({".json", ".yaml", ".yml"})
 
 
@@ -76,6 +78,7 @@ def train(client: Client, args: Namespace) -> str:
         optimizer=_optimizer(args),
         progress=not args.quiet,
         seed=args.seed,
+        record_seed=args.record_seed,
     )
     if args.json:
         return _json(history.table.records())
@@ -98,11 +101,19 @@ def score(client: Client, args: Namespace) -> str:
 
 def jobs(client: Client, args: Namespace) -> str:
     """List your latest jobs, the newest first."""
-    names = ("id", "action", "state", "created", "finished")
     rows = [job.info for job in client.jobs()]
     if args.json:
         return _json([dict(row) for row in rows])
-    return str(ResultTable(names, tuple(tuple(row.get(name) for name in names) for row in rows)))
+    names = ("id", "action", "state", "created", "finished")
+    facts = [
+        (row["id"], row["action"], row["state"], *map(_moment, map(row.get, names[3:])))
+        for row in rows
+    ]
+    return str(ResultTable(names, tuple(facts)))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def cancel(client: Client, args: Namespace) -> str:
@@ -177,9 +188,11 @@ def _split(text: str | None) -> list[str]:
 
 
 def _catalogue(listed: ResultTable, kinds: set[str], *, as_json: bool) -> str:
-    kind = [str(each).lower() for each in listed.column("Kind")]
-    rows = tuple(row for row, each in zip(listed.rows, kind, strict=True) if each in kinds)
-    return _show(ResultTable(listed.names, rows), as_json=as_json)
+    records = [each for each in listed if str(each["Kind"]).lower() in kinds]
+    if as_json:
+        return _json(records)
+    names = tuple(name for name in CATALOGUE if name in listed.names)
+    return str(ResultTable(names, tuple(tuple(each[name] for name in names) for each in records)))
 
 
 def _show(table: ResultTable, *, as_json: bool) -> str:

@@ -43,7 +43,7 @@ class TrainOptions(TypedDict, total=False):
     valid_freq: int
     optimizer: Mapping[str, Any]
     seed: int | None
-    record_seed: int
+    record_seed: int | None
     missing: Missing
     target_missing: Missing
     target_order: Literal["ASCENDING", "DESCENDING", "HASH"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-WIDEST = 60  # characters of one cell; longer text is cut
+WIDEST = 100  # characters of one cell; longer text is cut
 
 
 def format_cell(value: Any) -> str:

@@ -270,6 +270,8 @@ class Fc(Layer):
         act: Activation; AUTO is TANH (default AUTO).
         fcmp_act: see the server's documentation.
         dropout: Rate of dropped outputs; None takes the rate of the training run.
+        per_step: Whether the steps of a sequence are multiplied one by one, and kept; an extension
+            (default false).
     """
 
     type: ClassVar[str] = "fc"
@@ -284,6 +286,7 @@ class Fc(Layer):
     act: ConvoActChoice | None = None
     fcmp_act: str | None = None
     dropout: float | None = None
+    per_step: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,9 +308,12 @@ class Input(Layer):
         nominals: Columns of this layer that are taken as categories.
         dropout: Rate of dropped inputs; None takes the rate of the training run.
         channel_order: Order in which the channels of a colour image are laid out (default BGR).
-        random_flip: (default NONE).
-        random_crop: (default NONE).
-        random_mutation: (default NONE).
+        random_flip: Flip half of the images in training: H left to right, V upside down, HV each by
+            itself (default NONE).
+        random_crop: Cut images down to the layer's size in training, at random; see above (default
+            NONE).
+        random_mutation: RANDOM: change saturation, contrast and brightness in training, by a fifth
+            at most (default NONE).
     """
 
     type: ClassVar[str] = "input"

@@ -23,6 +23,8 @@ LAYERS = table(
 HISTORY = table("Epoch:int64 Loss:double", [0, 2.5])
 SCORE = table("Descr Value", ["Misclassification Error (%)", "1.5"])
 
+CREATED = "2030-01-02T03:04:05.678+00:00"
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -38,7 +40,10 @@ def server() -> FakeServer:
             "POST /v1/actions/deepLearn.dlScore": {"ok": True, "job": job("queued")},
             "POST /v1/sessions": httpx.Response(201, json={"id": "s1"}),
             "DELETE /v1/sessions/s1": {"ok": True},
-            "GET /v1/jobs": {"jobs": [job("done", created="now")], "cursor": None},
+            "GET /v1/jobs": {
+                "jobs": [job("done", created="2030-01-02T03:04:05.678+00:00")],
+                "cursor": None,
+            },
             "GET /v1/jobs/j1": job(
                 "done", result=answered(OptIterHistory=HISTORY, ScoreInfo=SCORE)
             ),
@@ -198,7 +203,7 @@ def test_scoring_shows_what_was_found(run: Run) -> None:
 
 
 def test_jobs_are_listed_and_cancelled(run: Run) -> None:
-    assert lines(run("jobs")[1]) == ["j1  deepLearn.dlTrain  done   now"]
+    assert lines(run("jobs")[1]) == ["j1  deepLearn.dlTrain  done   2030-01-02 03:04:05"]
     assert json.loads(run("jobs", "--json")[1])[0]["id"] == "j1"
     assert run("cancel", "j1")[1] == "job j1 was asked to stop; it is running\n"
 

@@ -72,9 +72,9 @@ def test_a_table_is_shown_with_numbers_to_the_right() -> None:
 
 
 def test_long_text_is_cut_and_missing_values_are_blank() -> None:
-    shown = str(ResultTable(("a", "b", "c"), (("x" * 70, None, True),)))
+    shown = str(ResultTable(("a", "b", "c"), (("x" * 110, None, True),)))
 
-    assert shown.splitlines()[2] == "x" * 57 + "..." + "     yes"
+    assert shown.splitlines()[2] == "x" * 97 + "..." + "     yes"
 
 
 def test_moments_are_shown_to_the_second() -> None:
