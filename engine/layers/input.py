@@ -7,11 +7,20 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
-from engine.errors import GraphError, LayerError, NotSupportedError
+from engine.errors import GraphError, LayerError
 from engine.layers.base import Aliases, Arity, BuildOptions, Layer, layer_type
+from engine.modules.augment import Augment, Augmentation, CropKind, FlipKind, MutationKind
 from engine.modules.dropout import dropout
 from engine.modules.scaling import Scale, Scaling
 from engine.shapes import SEQUENCE_AXES, Shape
+
+CROPPED: dict[CropKind, str] = {
+    "NONE": "",
+    "UNIQUE": " or larger",
+    "RANDOMRESIZED": " or another size",
+    "RESIZETHENCROP": " or another size",
+}
+"""Which sizes of images a layer takes besides its own, for messages."""
 
 
 @layer_type
@@ -20,6 +29,12 @@ class Input(Layer):
 
     With ``nChannels``, ``width`` and ``height`` the layer takes images in pixels; without them it
     takes rows of encoded numeric columns, or sequences of such rows.
+
+    Images are changed at random in training, each by draws of its own, before they are scaled. Cut
+    images may have another size than the layer, all images of a table the same: UNIQUE cuts a
+    window out of larger ones; RANDOMRESIZED takes a part of 8 % to 100 % of the area with sides of
+    at most 4 to 3 and resizes it; RESIZETHENCROP resizes to 8/7 of the layer's size and cuts a
+    window out of that. Scoring cuts in the middle, and resizes the whole image for RANDOMRESIZED.
 
     Shapes: uint8 or float32 (N, C, H, W), (N, T, D) or (N, D) → float32, the same.
 
@@ -56,20 +71,24 @@ class Input(Layer):
     """Rate of dropped inputs; None takes the rate of the training run."""
     channel_order: Literal["BGR", "RGB"] = "BGR"
     """Order in which the channels of a colour image are laid out."""
-    random_flip: Literal["NONE", "H", "V", "HV"] = "NONE"
-    random_crop: Literal["NONE", "UNIQUE", "RANDOMRESIZED", "RESIZETHENCROP"] = "NONE"
-    random_mutation: Literal["NONE", "RANDOM"] = "NONE"
+    random_flip: FlipKind = "NONE"
+    """Flip half of the images in training: H left to right, V upside down, HV each by itself."""
+    random_crop: CropKind = "NONE"
+    """Cut images down to the layer's size in training, at random; see above."""
+    random_mutation: MutationKind = "NONE"
+    """RANDOM: change saturation, contrast and brightness in training, by a fifth at most."""
 
     @model_validator(mode="after")
-    def _refuse_augmentation(self) -> Self:
+    def _images_are_changed(self) -> Self:
         for name, got in (
             ("randomFlip", self.random_flip),
             ("randomCrop", self.random_crop),
             ("randomMutation", self.random_mutation),
         ):
-            if got != "NONE":
-                raise NotSupportedError(
-                    f"option {name!r} with {got!r} is not supported yet; expected 'NONE'",
+            if got != "NONE" and self.n_channels is None:
+                raise LayerError(
+                    f"option {name!r} got {got!r}, expected 'NONE' for rows of numbers; "
+                    "declare nChannels, width and height for images",
                     option=name,
                     got=got,
                 )
@@ -133,9 +152,9 @@ class Input(Layer):
                 )
             steps = shape[0] if len(shape) == SEQUENCE_AXES else None
             return self.model_validate({**self.model_dump(), "features": shape[-1], "steps": steps})
-        if shape not in (declared, (prod(declared),)):
+        if shape != (prod(declared),) and not self._takes(shape, declared):
             raise GraphError(
-                f"got rows of shape {shape}, expected {declared}",
+                f"got rows of shape {shape}, expected {declared}{CROPPED[self.random_crop]}",
                 got=list(shape),
                 expected=list(declared),
             )
@@ -151,4 +170,18 @@ class Input(Layer):
             raise GraphError("got no data yet, expected the number of columns", option="features")
         rate = options.dropout_input if self.dropout is None else self.dropout
         scale = Scale(self.scale, self.offsets, self.norm_stds)
-        return Scaling(self.shape, scale, dropout(rate, options.dropout_type))
+        drop = dropout(rate, options.dropout_type)
+        augmentation = Augmentation(self.random_flip, self.random_crop, self.random_mutation)
+        if not augmentation.is_any:
+            return Scaling(self.shape, scale, drop)
+        _, height, width = self.shape
+        return Scaling(self.shape, scale, drop, Augment((height, width), augmentation))
+
+    def _takes(self, shape: Shape, declared: Shape) -> bool:
+        """Return whether images of a shape become those that are declared."""
+        if shape == declared or self.random_crop == "NONE":
+            return shape == declared
+        if len(shape) != len(declared) or shape[0] != declared[0]:
+            return False
+        fits = all(have >= side for have, side in zip(shape, declared, strict=True))
+        return fits or self.random_crop != "UNIQUE"

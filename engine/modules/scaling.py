@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.modules.augment import Augment
 from engine.modules.dropout import Dropout
 from engine.shapes import Shape
 
@@ -25,7 +26,7 @@ class Scale:
 
 
 class Scaling(nn.Module):
-    """Scale raw values, then drop some.
+    """Change images at random where that is asked for, scale raw values, then drop some.
 
     The map is folded in float64 to ``slope * x + intercept``, one pass over the values each.
 
@@ -36,9 +37,16 @@ class Scaling(nn.Module):
     slope: Tensor | None
     intercept: Tensor | None
 
-    def __init__(self, shape: Shape, scale: Scale, dropout: Dropout | None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        scale: Scale,
+        dropout: Dropout | None,
+        augment: Augment | None = None,
+    ) -> None:
         super().__init__()
         self.shape = shape
+        self.augment = augment
         self.dropout = dropout
         trailing = [1] * (len(shape) - 1)
         divisors = torch.tensor(scale.divisors or [1.0], dtype=torch.float64).view(-1, *trailing)
@@ -54,6 +62,8 @@ class Scaling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() - 1 != len(self.shape):
             x = x.reshape(-1, *self.shape)
+        if self.augment is not None:
+            x = self.augment(x)
         y = x.to(torch.float32) if self.slope is None else x * self.slope
         if self.intercept is not None:
             y = y + self.intercept

@@ -54,6 +54,12 @@ class Case:
 
 CASES = [
     Case("input", {"n_channels": 2, "width": 5, "height": 6}, ()),
+    Case(
+        "input",
+        {"n_channels": 2, "width": 5, "random_flip": "HV", "random_crop": "RANDOMRESIZED"},
+        (),
+    ),
+    Case("input", {"n_channels": 3, "width": 5, "random_mutation": "RANDOM"}, ()),
     Case("input", {"steps": 3, "features": 4, "offsets": (1.0,)}, ()),
     Case("input", {"features": 7, "scale": 0.5, "offsets": (1.0,), "norm_stds": (2.0,)}, ()),
     Case("convo", {"n_filters": 3}),

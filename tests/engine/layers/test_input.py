@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import GraphError, LayerError, NotSupportedError
+from engine.errors import GraphError, LayerError
 from engine.layers.base import BuildOptions
 from engine.layers.input import Input
 from tests.engine.rows import DEFAULTS
@@ -162,10 +162,65 @@ def test_the_rate_of_the_run_applies_where_the_layer_sets_none() -> None:
         ("random_mutation", "randomMutation", "RANDOM"),
     ],
 )
-def test_augmentation_is_refused(option: str, wire: str, value: str) -> None:
-    message = f"option '{wire}' with '{value}' is not supported yet; expected 'NONE'"
-    with pytest.raises(NotSupportedError, match=f"^{message}$"):
+def test_only_images_are_changed_at_random(option: str, wire: str, value: str) -> None:
+    message = (
+        f"option {wire!r} got {value!r}, expected 'NONE' for rows of numbers; "
+        "declare nChannels, width and height for images"
+    )
+    with pytest.raises(LayerError, match=f"^{re.escape(message)}$"):
         Input.model_validate({option: value})
+
+
+def test_images_are_changed_before_they_are_scaled() -> None:
+    # 3 of 4 columns, then (x - 10) / 2; the middle begins at column 0
+    layer = Input(
+        n_channels=1, width=3, height=1, offsets=(10.0,), norm_stds=(2.0,), random_crop="UNIQUE"
+    )
+    raw = torch.tensor([[[[20, 30, 40, 50]]]], dtype=torch.uint8)
+
+    module = layer.build([], DEFAULTS)
+
+    assert module.eval()(raw).flatten().tolist() == [5.0, 10.0, 15.0]
+    assert {tuple(module.train()(raw).flatten().tolist()) for _ in range(50)} == {
+        (5.0, 10.0, 15.0),
+        (10.0, 15.0, 20.0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("crop", "shape"),
+    [
+        ("UNIQUE", (3, 6, 7)),
+        ("UNIQUE", (3, 4, 5)),
+        ("UNIQUE", (60,)),
+        ("RANDOMRESIZED", (3, 2, 9)),
+        ("RESIZETHENCROP", (3, 1, 1)),
+    ],
+)
+def test_images_that_are_cut_may_have_another_size(crop: str, shape: tuple[int, ...]) -> None:
+    layer = Input.model_validate({"n_channels": 3, "height": 4, "width": 5, "random_crop": crop})
+
+    assert layer.bind_shape(shape) is layer
+    assert layer.infer([], DEFAULTS) == (3, 4, 5)
+    assert layer.build([], DEFAULTS)(pixels((2, *shape))).shape == (2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("crop", "shape", "also"),
+    [
+        ("UNIQUE", (3, 6, 4), " or larger"),
+        ("UNIQUE", (1, 6, 6), " or larger"),
+        ("RANDOMRESIZED", (1, 6, 6), " or another size"),
+        ("RESIZETHENCROP", (61,), " or another size"),
+    ],
+)
+def test_images_that_cannot_be_cut_are_refused(
+    crop: str, shape: tuple[int, ...], also: str
+) -> None:
+    layer = Input.model_validate({"n_channels": 3, "height": 4, "width": 5, "random_crop": crop})
+    message = f"got rows of shape {shape}, expected (3, 4, 5){also}"
+    with pytest.raises(GraphError, match=f"^{re.escape(message)}$"):
+        layer.bind_shape(shape)
 
 
 def test_an_image_cannot_also_be_a_row() -> None:
