@@ -25,12 +25,18 @@ def output_tables(*tables: TableInfo) -> ResultTable:
 
 
 def description(rows: Iterable[tuple[str, Cell]], title: str) -> ResultTable:
-    """Return a table of ``Descr`` and ``Value``; values are shown as text, as CAS does."""
+    """Return a table of ``Descr`` and ``Value``; values are text, as in CAS, with every digit."""
     return result_table(
         (("Descr", "string"), ("Value", "string")),
-        [(name, value if isinstance(value, str) else shown(value)) for name, value in rows],
+        [(name, _exact(value)) for name, value in rows],
         title,
     )
+
+
+def _exact(value: Cell) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def shown(value: Cell) -> str:

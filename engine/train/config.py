@@ -15,8 +15,8 @@ from engine.layers.base import Aliases, BuildOptions
 
 Policy = Literal["FIXED", "STEP", "MULTISTEP", "POLY", "INV", "FCMP"]
 
-LIMIT_SEED = 2**63
-"""Seeds are taken below this; torch's generators hold 64 bits."""
+LIMIT_SEED = 2**53
+"""Seeds are taken below this, so that a double and JSON hold them exactly."""
 
 
 class Options(BaseModel):

@@ -130,9 +130,9 @@ BAD = [
         "parameter 'layer': options 'nChannels', 'width' and 'height' got ",
     ),
     (
-        {"name": "x", "layer": {"type": "input", "randomFlip": "h"}},
+        {"name": "x", "layer": {"type": "fc", "n": 1, "act": "fcmp"}, "srcLayers": "data"},
         NotSupportedError,
-        "parameter 'layer': option 'randomFlip' with 'H' is not supported yet",
+        "parameter 'layer': .*FCMP.* is not supported yet",
     ),
     (
         {

@@ -1,0 +1,71 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actions.context import Context
+from tests.actions.house import Run, build, picture, put
+
+LAYERS: list[dict[str, Any]] = [
+    {"name": "data", "layer": {"type": "input", "nChannels": 1, "width": 4, "height": 4}},
+    {"name": "c1", "layer": {"type": "convo", "nFilters": 1, "act": "relu"}, "srcLayers": "data"},
+    {"name": "b1", "layer": {"type": "batchnorm"}, "srcLayers": "c1"},
+    {
+        "name": "c2",
+        "layer": {"type": "convo", "nFilters": 1, "act": "identity", "noBias": True},
+        "srcLayers": "b1",
+    },
+    {"name": "b2", "layer": {"type": "batchnorm"}, "srcLayers": "c2"},
+    {"name": "p1", "layer": {"type": "pool"}, "srcLayers": "b2"},
+    {"name": "b3", "layer": {"type": "batchnorm"}, "srcLayers": "p1"},
+    {"name": "out", "layer": {"type": "output"}, "srcLayers": "b3"},
+]
+
+
+@pytest.fixture
+def pictures(ctx: Context, run: Run) -> None:
+    draw = np.random.default_rng(0)
+    images = [picture(draw.integers(0, 256, (4, 4))) for _ in range(8)]
+    put(ctx, "pictures", {"_image_": images, "_label_": ["a", "b"] * 3 + ["a", None]})
+    build(run, LAYERS)
+
+
+def log(run: Run, **optimizer: Any) -> list[tuple[str, str]]:
+    answer = run(
+        "deepLearn.dlTrain",
+        table="pictures",
+        modelTable="net",
+        modelWeights={"name": "w", "replace": True},
+        validTable="pictures",
+        optimizer={"miniBatchSize": 4, "algorithm": {"learningRate": 1e-4}, **optimizer},
+    )
+    return [(message.level, message.text) for message in answer.messages]
+
+
+@pytest.mark.usefixtures("pictures")
+class TestLog:
+    def test_batch_normalisation_after_bias_and_activation_is_warned_of(self, run: Run) -> None:
+        warnings = [text for level, text in log(run) if level == "warning"]
+
+        assert warnings == [
+            (
+                "layer 'b1' (batchnorm) follows layer 'c1' (convo) with a bias and activation "
+                "RECTIFIER; the published method has neither bias nor activation there"
+            )
+        ]
+
+    def test_the_warning_can_be_switched_off(self, run: Run) -> None:
+        assert [level for level, _ in log(run, bnSrcLayerWarnings=False)] == ["note"]
+
+    def test_rows_that_are_not_used_are_counted(self, run: Run) -> None:
+        assert (
+            "note",
+            "Of 8 rows 7 are used; the others have missing values.",
+        ) in log(run)
+
+    def test_epochs_tell_of_validation(self, run: Run) -> None:
+        texts = [text for _, text in log(run, logLevel=2)]
+
+        assert "The number of input variables is 1." in texts
+        assert any(", validation loss " in text for text in texts)
+        assert not any(text.startswith("Batch ") for text in texts)
