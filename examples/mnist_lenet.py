@@ -89,7 +89,7 @@ def parse_arguments() -> Any:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the four idx files")
     parser.add_argument("--url", help="the server (CASTORCH_URL, else http://127.0.0.1:8080)")
-    parser.add_argument("--epochs", type=int, default=10, choices=range(1, MOST_EPOCHS + 1))
+    parser.add_argument("--epochs", type=int, default=8, choices=range(1, MOST_EPOCHS + 1))
     return parser.parse_args()
 
 
