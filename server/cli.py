@@ -54,6 +54,14 @@ def serve(argv: Sequence[str]) -> int:
     parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8080)")
     parser.add_argument("--workers", type=int, help="worker processes; 0: none here (1)")
     parser.add_argument("--data", type=Path, help="folder of the caslibs (castorch-data)")
+    parser.add_argument(
+        "--caslib-root",
+        type=Path,
+        action="append",
+        dest="caslib_roots",
+        metavar="DIR",
+        help="folder inside which callers may add caslibs; may be given again (none)",
+    )
     return _run(parser, argv, _serve)
 
 

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """Address of the database: ``sqlite:///PATH`` or ``postgresql://USER:PASSWORD@HOST/NAME``."""
     data: Path = Path("castorch-data")
     """Folder that holds the caslibs; made when it is missing."""
+    caslib_roots: tuple[Path, ...] = ()
+    """Folders, as a JSON list, inside which callers may add caslibs; left out: they may not."""
     spool: Path | None = None
     """Folder for request bodies while they arrive; left out: ``castorch-spool`` in ``data``."""
     host: str = "127.0.0.1"
@@ -96,6 +98,7 @@ class Settings(BaseSettings):
             update={
                 "database": _absolute(self.database),
                 "data": self.data.absolute(),
+                "caslib_roots": tuple(root.absolute() for root in self.caslib_roots),
                 "spool": self.spool_folder.absolute(),
             }
         )
@@ -134,5 +137,7 @@ def _absolute(database: str) -> str:
 
 def _exported(settings: Settings) -> dict[str, str]:
     values = settings.absolute.model_dump(mode="json", exclude_none=True)
-    values["extensions"] = json.dumps(settings.extensions)
-    return {f"CASTORCH_{name.upper()}": str(value) for name, value in values.items()}
+    return {
+        f"CASTORCH_{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
+        for name, value in values.items()
+    }

@@ -85,6 +85,7 @@ def context_for(resources: Resources, session: Session, *, upload: Path | None =
         models=bound.models,
         weights=bound.weights,
         caslibs=bound.caslibs,
+        caslib_roots=resources.settings.caslib_roots,
         upload=upload,
     )
 
@@ -113,6 +114,7 @@ def _contexts(settings: Settings, stores: SqlStores) -> Callable[[Job, Reports],
             models=bound.models,
             weights=bound.weights,
             caslibs=bound.caslibs,
+            caslib_roots=settings.caslib_roots,
             threads=settings.threads,
             job_id=job.id,
             report=reports.add,

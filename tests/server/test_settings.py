@@ -59,7 +59,13 @@ def test_a_worker_gets_the_same_settings_with_absolute_paths(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = Settings(workers=2, worker_threads=3, extensions=("a.b", "c"), heartbeat_s=0.25)
+    settings = Settings(
+        workers=2,
+        worker_threads=3,
+        extensions=("a.b", "c"),
+        heartbeat_s=0.25,
+        caslib_roots=(Path("shelf"), Path("/else")),
+    )
 
     environment = worker_environment(settings)
     for name, value in environment.items():
@@ -69,6 +75,7 @@ def test_a_worker_gets_the_same_settings_with_absolute_paths(
 
     assert again == settings.absolute
     assert again.data == tmp_path / "castorch-data"
+    assert again.caslib_roots == (tmp_path / "shelf", Path("/else"))
     assert again.database == f"sqlite:///{tmp_path / 'castorch.db'}"
     assert environment["OMP_NUM_THREADS"] == "3"
 
