@@ -5,6 +5,7 @@ example above all. ``--check`` changes nothing and fails when a page is stale, l
 belongs to nothing.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from inspect import cleandoc, getdoc
@@ -17,7 +18,7 @@ from actions.registry import ACTIONS, Action
 from actions.wire_schema import json_schema
 from engine.errors import EngineError
 from engine.layers.base import LAYERS, Layer
-from server.errors import status_of
+from server.failures import status_of
 from server.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -31,12 +32,15 @@ def pages() -> Iterator[tuple[Path, str]]:
         yield DOCS / "actions" / f"{action.name}.md", action_page(action)
     for name, layer in LAYERS.items():
         yield DOCS / "layers" / f"{name}.md", layer_page(layer)
-    yield DOCS / "actions" / "index.md", index_of(
-        "Actions", {action.name: action.summary for action in ACTIONS.values()}
+    yield (
+        DOCS / "actions" / "index.md",
+        index_of("Actions", {action.name: action.summary for action in ACTIONS.values()}),
     )
-    yield DOCS / "layers" / "index.md", index_of(
-        "Layer types", {name: first_line(layer) for name, layer in LAYERS.items()}
+    yield (
+        DOCS / "layers" / "index.md",
+        index_of("Layer types", {name: first_line(layer) for name, layer in LAYERS.items()}),
     )
+    yield DOCS / "types.md", types_page()
     yield DOCS / "errors.md", errors_page()
     yield DOCS / "settings.md", settings_page()
 
@@ -64,12 +68,49 @@ def index_of(title: str, summaries: dict[str, str]) -> str:
     return "\n".join([f"# {title}", "", "| name | what it does |", "| --- | --- |", *rows])
 
 
+def types_page() -> str:
+    parts = [
+        "# Parameter types",
+        (
+            "Objects that parameters of actions hold. A bare string stands for an object wherever "
+            "the type of a parameter says so. Names are matched without regard to case."
+        ),
+    ]
+    found: dict[str, dict[str, Any]] = {}
+    for action in ACTIONS.values():
+        for each in json_schema(action.params)["properties"].values():
+            collect(each, found)
+    for title in sorted(found):
+        text = prose(found[title].get("description", ""))
+        parts.append(f"## {title}\n\n{text}\n\n{options(found[title], here=True)}")
+    return "\n\n".join(parts)
+
+
+def collect(schema: dict[str, Any], found: dict[str, dict[str, Any]]) -> None:
+    """Gather the objects inside a schema by title; layers have pages of their own."""
+    if is_layer(schema):
+        return
+    if "properties" in schema:
+        found[schema["title"]] = schema
+    inner = [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("prefixItems", ())]
+    inner += [schema["items"]] if "items" in schema else []
+    for each in (*inner, *schema.get("properties", {}).values()):
+        collect(each, found)
+
+
+def is_layer(schema: dict[str, Any]) -> bool:
+    tag = schema.get("properties", {}).get("type", {})
+    return bool({tag.get("const"), *tag.get("enum", ())} & set(LAYERS))
+
+
 def errors_page() -> str:
     parts = [
         "# Errors",
-        "Every failure has one body: `{\"ok\": false, \"code\": ..., \"message\": ..., "
-        "\"details\": {...}, \"status\": ...}`. The code is stable; the message is one sentence: "
-        "place, got, expected, and the nearest valid choice.",
+        (
+            'Every failure has one body: `{"ok": false, "code": ..., "message": ..., '
+            '"details": {...}, "status": ...}`. The code is stable; the message is one sentence: '
+            "place, got, expected, and the nearest valid choice."
+        ),
     ]
     for kind in sorted(kinds(EngineError), key=lambda each: each.code):
         text = first_line(kind)
@@ -93,10 +134,11 @@ def settings_page() -> str:
     return "\n".join([*head, "| variable | default | meaning |", "| --- | --- | --- |", *rows])
 
 
-def options(schema: dict[str, Any]) -> str:
+def options(schema: dict[str, Any], *, here: bool = False) -> str:
     required = schema.get("required", [])
     rows = [
-        f"| `{name}` | {kind(each)} | {default(name, each, required)} | {meaning(each)} |"
+        f"| `{name}` | {kind(each, here=here)} | {default(name, each, required)} "
+        f"| {meaning(each)} |"
         for name, each in schema["properties"].items()
     ]
     if not rows:
@@ -104,20 +146,35 @@ def options(schema: dict[str, Any]) -> str:
     return "\n".join(["| name | type | default | meaning |", "| --- | --- | --- | --- |", *rows])
 
 
-def kind(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"] if value is not None)
-    if "const" in schema:
-        return f"`{schema['const']}`"
+def kind(schema: dict[str, Any], *, here: bool = False) -> str:
+    """Return a type in words; objects are links, on the page of types itself to a heading."""
+    for key in ("const", "enum"):
+        if key in schema:
+            return spelled(schema[key])
     for key in ("anyOf", "oneOf"):
         if key in schema:
-            found = dict.fromkeys(kind(each) for each in schema[key])
-            return " or ".join(each for each in found if each != "null")
+            return either(schema[key], here=here)
     named = schema.get("type", "any")
-    named = " or ".join(n for n in named if n != "null") if isinstance(named, list) else named
     if named == "array" and "items" in schema:
-        return f"list of {kind(schema['items'])}"
-    return str(schema.get("title", named)) if named == "object" else str(named)
+        return f"list of {kind(schema['items'], here=here)}"
+    if "properties" in schema:
+        title = schema["title"]
+        return f"[{title}]({'' if here else '../types.md'}#{title.lower()})"
+    return " or ".join(
+        each for each in ([named] if isinstance(named, str) else named) if each != "null"
+    )
+
+
+def either(members: list[dict[str, Any]], *, here: bool) -> str:
+    if all(is_layer(each) for each in members):
+        return f"[a layer]({'' if here else '../'}layers/index.md)"
+    found = dict.fromkeys(kind(each, here=here) for each in members)
+    return " or ".join(each for each in found if each != "null")
+
+
+def spelled(values: Any) -> str:
+    listed = values if isinstance(values, list) else [values]
+    return ", ".join(f"`{json.dumps(v).strip(chr(34))}`" for v in listed if v is not None)
 
 
 def default(name: str, schema: dict[str, Any], required: list[str]) -> str:
@@ -126,7 +183,7 @@ def default(name: str, schema: dict[str, Any], required: list[str]) -> str:
     value = schema.get("default")
     if isinstance(value, dict):
         return ""
-    return "" if value in (None, "", []) else f"`{value}`"
+    return "" if value in (None, "", []) else spelled(value)
 
 
 def meaning(schema: dict[str, Any]) -> str:
@@ -147,7 +204,7 @@ def first_line(thing: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return " ".join(text.replace("|", "\\|").replace("``", "`").split())
 
 
 def prose(text: str) -> str:
