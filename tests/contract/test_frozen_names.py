@@ -57,6 +57,15 @@ LAYER_TYPES = {
     "batchnorm",
     "residual",
     "concat",
+    "scale",
+    "reshape",
+    "transconvo",
+    "groupconvo",
+    "channelshuffle",
+    "layernorm",
+    "mhattention",
+    "split",
+    "localconvo",
 }
 """The types of the first version; more may come, none may go."""
 
