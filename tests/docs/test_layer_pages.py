@@ -1,4 +1,4 @@
-"""The examples of the layer pages: every one is added, layer by layer, and has the shape it says."""
+"""The examples of the layer pages: every one can be added and has the shape it says."""
 
 import json
 import re

@@ -33,12 +33,13 @@ def test_uniform_rules_fill_their_interval(name: str, bound: float) -> None:
     assert weight.std().item() == pytest.approx(bound / sqrt(3), rel=0.01)
 
 
-def test_xavier_of_lenets_first_layer_is_two_tenths_with_its_fans() -> None:
-    # F74: fan-in 25, fan-out 125
+@pytest.mark.parametrize(("fans", "bound"), [((25, 125), 0.2), ((500, 312), 0.0859602)])
+def test_xavier_of_lenets_layers_with_their_fans(fans: tuple[int, int], bound: float) -> None:
+    # F74: both convolutions; their fan-out is divided by the size of the pool that follows
     weight = torch.empty(100_000)
-    initialize(weight, Start("XAVIER", 25, 125), torch.Generator().manual_seed(1))
+    initialize(weight, Start("XAVIER", *fans), torch.Generator().manual_seed(1))
 
-    assert weight.abs().max().item() == pytest.approx(0.2, rel=1e-4)
+    assert weight.abs().max().item() == pytest.approx(bound, rel=1e-4)
 
 
 @pytest.mark.parametrize(
