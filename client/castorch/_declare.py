@@ -11,7 +11,7 @@ from castorch._spelling import to_wire
 
 YAML_ENDINGS = frozenset({".yaml", ".yml"})
 MODEL_KEYS = frozenset({"model", "type", "layers"})
-LAYER_KEYS = frozenset({"name", "layer", "srcLayers"})
+LAYER_KEYS = frozenset({"name", "layer", "srcLayers", "sharedWeights"})
 
 
 def read_declaration(

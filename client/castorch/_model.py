@@ -38,6 +38,7 @@ class Model:
         name: str,
         layer: Layer | Mapping[str, Any],
         *sources: str,
+        shared_weights: str | None = None,
         replace: bool = False,
     ) -> Model:
         """Add a layer, and return the model.
@@ -48,11 +49,13 @@ class Model:
             name: of the layer.
             layer: a layer of :mod:`castorch.layers`, or a dictionary with ``type`` and options.
             sources: names of the layers it takes its input from, in order.
+            shared_weights: name of a layer of the same type whose weights it uses.
             replace: replace the layer of that name.
 
         Raises:
-            GraphError: the name is taken, or a source does not exist.
-            ShapeError: the layer does not fit its sources.
+            GraphError: the name is taken, a source does not exist, or the layer whose weights it
+                shares is of another type.
+            ShapeError: the layer does not fit its sources, or the weights it shares.
             LayerError, InvalidParameters: an option is out of range or unknown.
         """
         self._session.run(
@@ -61,6 +64,7 @@ class Model:
             name=name,
             layer=layer,
             src_layers=list(sources) or None,
+            shared_weights=shared_weights,
             replace=replace or None,
         )
         return self

@@ -105,7 +105,10 @@ def test_a_json_file_is_read(tmp_path: Path) -> None:
         ),
         (
             {"model": "net", "layers": [{**FC, "sources": ["data"]}]},
-            "layers[0] ('fc1') got the unknown key 'sources', expected only layer, name, srcLayers",
+            (
+                "layers[0] ('fc1') got the unknown key 'sources', "
+                "expected only layer, name, sharedWeights, srcLayers"
+            ),
         ),
     ],
 )

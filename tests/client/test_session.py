@@ -129,6 +129,20 @@ def test_a_model_is_made_and_filled() -> None:
     ]
 
 
+def test_a_layer_may_use_the_weights_of_another() -> None:
+    server = FakeServer({ADD: answered()})
+
+    server.session().open_model("net").add("twin", layers.Fc(n=3), "right", shared_weights="first")
+
+    assert server.bodies()[0][1] == {
+        "modelTable": {"name": "net"},
+        "name": "twin",
+        "layer": {"type": "fc", "n": 3},
+        "srcLayers": ["right"],
+        "sharedWeights": "first",
+    }
+
+
 def test_a_declared_model_is_sent_whole() -> None:
     server = FakeServer({"POST /v1/actions/castorch.declareModel": answered()})
     declaration = {
