@@ -5,14 +5,35 @@ Shape letters: N rows, K classes or levels, V target variables.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
 
-TargetKind = Literal["nominal", "interval"]
+TargetKind = Literal["nominal", "interval", "objects", "pixels", "none"]
+
+Report = Literal[
+    "classification",
+    "regression",
+    "detection",
+    "segmentation",
+    "pixel regression",
+    "embedding",
+    "clustering",
+    "survival",
+    "proposals",
+]
+"""How the predictions of a task are written down and summed up."""
+
+Coordinates = Literal["RECT", "COCO", "YOLO"]
+
+UNSEEN = -1
+"""Code of a target level that training did not see."""
+ABSENT = -2
+"""Code of a missing nominal target; a missing interval target is NaN. Only when scoring."""
 
 
 @dataclass(frozen=True)
@@ -20,27 +41,78 @@ class Target:
     """What a task layer is asked to predict.
 
     Attributes:
-        kind: nominal (``size`` levels of one variable) or interval (``size`` variables).
-        size: the number of levels or variables.
+        kind: nominal (``size`` levels of one variable), interval (``size`` variables or values),
+            objects (of ``size`` classes), pixels (of ``size`` classes), or none at all.
+        size: the number of levels, variables or classes.
+        steps: of a sequence of targets, each of that kind and size; None: there is one.
     """
 
     kind: TargetKind
     size: int
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class TargetForm:
+    """How a task layer wants the columns of its target to be read.
+
+    Attributes:
+        kind: one nominal or several interval variables, no target, objects with boxes, or the
+            pixels of a label image (or one variable per pixel).
+        drops_missing: whether a row needs all its values, whatever is said of missing targets.
+        coordinates: of objects: RECT is left, top, width and height and COCO left, top, right and
+            bottom, in pixels; YOLO is centre, width and height as fractions of the image.
+        most: most objects of a row; None as many as there are columns for.
+        shape: channels, height and width of the pixels.
+        is_nominal: whether pixels are classes, not numbers.
+        scale: factor on pixels that are numbers.
+    """
+
+    kind: Literal["variables", "none", "objects", "pixels"] = "variables"
+    drops_missing: bool = False
+    coordinates: Coordinates = "YOLO"
+    most: int | None = None
+    shape: tuple[int, int, int] | None = None
+    is_nominal: bool = True
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """A target without what cannot be compared.
+
+    Attributes:
+        target: with some value in the place of every unknown one.
+        has_loss: (N,) bool, rows whose loss counts.
+        has_error: (N,) bool, rows whose fit error counts; one without a loss counts as wrong.
+    """
+
+    target: Tensor
+    has_loss: Tensor
+    has_error: Tensor
 
 
 class Task(Protocol):
-    """The three functions of a bound task layer.
+    """What a bound task layer brings to training and scoring.
 
-    ``raw`` is the output (N, K) of the layer's module, before the final activation; none of the
-    functions changes it. A nominal ``target`` is int64 (N,), an interval one float32 (N, V).
+    ``raw`` is the output (N, ...) of the layer's module, before the final activation; none of the
+    functions changes it. ``target`` is what the schema's target encodes to: int64 (N,) codes of
+    levels, float32 (N, V) values, or what the layer's own kind of target says.
     """
 
     @property
     def target(self) -> Target:
         """What the layer predicts."""
 
+    @property
+    def report(self) -> Report:
+        """How predictions are written down and summed up."""
+
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of every row, (N,)."""
+        """Return the loss of every row, (N,), as training minimises it."""
+
+    def scored_loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of every row, (N,), as validation and scoring tell it."""
 
     def fit_error(self, raw: Tensor, target: Tensor) -> Tensor:
         """Return the fit error of every row, (N,).
@@ -49,18 +121,52 @@ class Task(Protocol):
         over the variables.
         """
 
+    def known(self, target: Tensor) -> Known:
+        """Return which rows of a target can be compared with predictions."""
+
     def predict(self, raw: Tensor) -> Tensor:
-        """Return probabilities (N, K) or predicted values (N, V)."""
+        """Return probabilities (N, K), predicted values (N, V), or what the report expects."""
 
 
 @dataclass(frozen=True)
-class Entropy:
+class Rows:
+    """What tasks share unless they say otherwise: every row has a target."""
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def scored_loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        return self.loss(raw, target)
+
+    def known(self, target: Tensor) -> Known:
+        every = torch.ones(len(target), dtype=torch.bool, device=target.device)
+        return Known(target, every, every)
+
+
+@dataclass(frozen=True)
+class Values(Rows):
+    """What tasks with interval targets share: a row needs all its values."""
+
+    report: ClassVar[Report] = "regression"
+
+    def known(self, target: Tensor) -> Known:
+        here = ~target.isnan().flatten(1).any(dim=1)
+        return Known(target.nan_to_num(), here, here)
+
+
+@dataclass(frozen=True)
+class Entropy(Rows):
     """Cross-entropy of softmax probabilities: -ln p of the true level.
 
     Source: the deepLearn reference, error function ENTROPY.
     """
 
+    report: ClassVar[Report] = "classification"
+
     target: Target
+
+    def known(self, target: Tensor) -> Known:
+        return Known(target.clamp(min=0), target >= 0, target != ABSENT)
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         return functional.cross_entropy(raw, target, reduction="none")
@@ -73,7 +179,7 @@ class Entropy:
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(Values):
     """Half the squared error, averaged over the variables: the mean is half of the fit error.
 
     Source: the deepLearn reference, error function NORMAL.
@@ -93,7 +199,7 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(Values):
     """ŷ - y ln ŷ, averaged over the variables.
 
     Attributes:
@@ -117,7 +223,7 @@ class Poisson:
 
 
 @dataclass(frozen=True)
-class Gamma:
+class Gamma(Values):
     """y / ŷ + ln ŷ, averaged over the variables.
 
     Attributes:

@@ -42,6 +42,10 @@ ALL = "all"
 """In ``copyVars``: every column."""
 
 
+ARROW = {"double": pa.float64(), "string": pa.string(), "binary": pa.binary()}
+"""Types of columns of scores."""
+
+
 @dataclass
 class _Sink:
     """A staged table that is being filled.
@@ -174,9 +178,7 @@ class Scoring:
         if out is None:
             return None
         fields = [self.table.all_columns.field(name) for name in self.copied]
-        for column in columns:
-            kind = pa.float64() if column.type == "double" else pa.string()
-            fields.append(pa.field(column.name, kind))
+        fields += [pa.field(column.name, ARROW[column.type]) for column in columns]
         _refuse_twins([field.name for field in fields])
         schema = pa.schema(fields)
         staged = stack.enter_context(self.ctx.tables.stage(schema))
@@ -210,6 +212,8 @@ class Scoring:
         answer = {"ScoreInfo": description(_score_rows(summary), "Score Information")}
         if self.p.display_class_score_info == "ALL" and summary.classes:
             answer["ClassScoreInfo"] = _class_table(summary)
+        for name, table in summary.tables.items():
+            answer[name] = result_table(table.columns, table.rows, table.title)
         if tables:
             answer["OutputCasTables"] = output_tables(*tables)
         return answer
@@ -277,13 +281,7 @@ def _score_rows(summary: ScoreSummary) -> Iterator[tuple[str, Cell]]:
     """
     yield "Number of Observations Read", summary.rows_read
     yield "Number of Observations Used", summary.rows_used
-    optional: tuple[tuple[str, float | None], ...] = (
-        ("Misclassification Error (%)", summary.misclassification),
-        (f"Top {summary.top} Misclassification Error (%)", summary.top_misclassification),
-        ("Mean Squared Error", summary.mse),
-        ("Loss Error", summary.loss),
-    )
-    yield from ((name, value) for name, value in optional if value is not None)
+    yield from summary.facts.items()
 
 
 def _class_table(summary: ScoreSummary) -> ResultTable:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.data.encode import ABSENT, UNSEEN
 from engine.layers.base import Task
 
 
@@ -34,18 +33,12 @@ def grade(task: Task, raw: Tensor, target: Tensor) -> Grade:
 
     Args:
         task: the rules of the task layer.
-        raw: its raw output (N, K).
-        target: codes (N,), below zero where unknown, or values (N, V), NaN where missing.
+        raw: its raw output (N, ...).
+        target: what the schema's target encoded, with what is unknown in it.
     """
-    if task.target.kind == "nominal":
-        has_loss, has_error = target >= 0, target != ABSENT
-        known = target.clamp(min=0)
-        error = task.fit_error(raw, known)
-        error = torch.where(target == UNSEEN, torch.ones_like(error), error)
-    else:
-        has_loss = has_error = ~target.isnan().any(dim=1)
-        known = target.nan_to_num()
-        error = task.fit_error(raw, known)
+    known = task.known(target)
+    error = task.fit_error(raw, known.target)
     zero = torch.zeros((), dtype=error.dtype, device=error.device)
-    loss = torch.where(has_loss, task.loss(raw, known), zero)
-    return Grade(loss, torch.where(has_error, error, zero), has_loss, has_error)
+    error = torch.where(known.has_loss, error, torch.ones_like(error))
+    loss = torch.where(known.has_loss, task.scored_loss(raw, known.target), zero)
+    return Grade(loss, torch.where(known.has_error, error, zero), known.has_loss, known.has_error)

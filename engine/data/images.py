@@ -48,6 +48,7 @@ def decode_image(
     channel_order: ChannelOrder,
     row: int,
     column: str = "_image_",
+    keep_palette: bool = False,
 ) -> Pixels:
     """Return an image's pixels as uint8 (C, H, W), upright as its EXIF orientation says.
 
@@ -60,6 +61,7 @@ def decode_image(
         channel_order: which colour the first of three channels is.
         row: 0-based row of the table, for messages.
         column: name of the column, for messages.
+        keep_palette: take the numbers of a palette's colours for pixels, as label images mean them.
 
     Raises:
         DataError: the bytes are no image, the image has another size or too many pixels, or the
@@ -78,7 +80,9 @@ def decode_image(
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_size(image, (width, height), place)
-            upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
+            upright = ImageOps.exif_transpose(_eight_bits(image))
+            if not (keep_palette and upright.mode == "P"):
+                upright = upright.convert(mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
             f"{place} got an image of too many pixels, expected at most {PIXEL_LIMIT}",

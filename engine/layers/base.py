@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from engine.losses import Target as Target
+from engine.losses import TargetForm as TargetForm
 from engine.losses import TargetKind as TargetKind
 from engine.losses import Task as Task
 from engine.shapes import Shape
@@ -121,8 +122,6 @@ class Layer(BaseModel):
     arity: ClassVar[Arity] = Arity(1, 1)
     is_task: ClassVar[bool] = False
     """Whether the layer carries a loss and can end a network."""
-    takes_lengths: ClassVar[bool] = False
-    """Whether the module is called with the true lengths of its sequences, ``lengths=`` (N,)."""
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         """Return the shape of one output, or None while it depends on data not seen yet.
@@ -144,6 +143,11 @@ class Layer(BaseModel):
         None: any number may follow, and each sees all of it.
         """
         return None
+
+    @property
+    def takes_lengths(self) -> bool:
+        """Whether the module is called with the true lengths of its sequences, ``lengths=`` (N,)."""
+        return False
 
     @property
     def keeps_steps(self) -> bool:
@@ -175,6 +179,21 @@ class TaskLayer(Layer):
     """A layer that carries a loss and can end a network."""
 
     is_task: ClassVar[bool] = True
+    feeds: ClassVar[bool] = False
+    """Whether layers may follow: the module then returns its output and the raw values of the task.
+    """
+
+    def target_form(self, sources: Sequence[Shape | None]) -> TargetForm:
+        """Return how the columns of the target are to be read.
+
+        Args:
+            sources: shapes of the sources, None where they depend on data not seen yet.
+
+        Raises:
+            GraphError: that depends on a shape which is not known.
+        """
+        del sources
+        return TargetForm()
 
     def bind(self, target: Target) -> Self:
         """Return the layer with all that depends on its target filled in.

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.data.encode import ABSENT
-from engine.data.variables import IntervalTarget, NominalTarget, TargetSpec
-from engine.errors import DataError
+from engine.data.variables import IntervalTarget, NominalTarget
 from engine.shapes import IMAGE_AXES, Shape
 
 Float64 = npt.NDArray[np.float64]
@@ -24,34 +23,22 @@ Values = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class OutputColumn:
-    """A column of a scored table; missing is NaN in a double and None in a string."""
+    """A column of a scored table; missing is NaN in a double and None in the others."""
 
     name: str
-    type: Literal["double", "string"]
+    type: Literal["double", "string", "binary"]
     label: str = ""
-
-
-class OutputLayout(Protocol):
-    """How the predictions of one task layer are written down."""
-
-    @property
-    def columns(self) -> tuple[OutputColumn, ...]:
-        """The columns, in order."""
-
-    def write(self, predictions: Float64, truth: Codes | None) -> Values:
-        """Return the columns of some rows.
-
-        Args:
-            predictions: probabilities (N, K) or values (N, V) in the target's own units.
-            truth: codes of a nominal target (N,), None if the table has none.
-        """
 
 
 class NominalOutput:
     """Probabilities and the likeliest level of a nominal target."""
 
-    def __init__(self, target: NominalTarget, *, encode_name: bool, top_probs: int | None) -> None:
+    def __init__(
+        self, target: NominalTarget, *, encode_name: bool, top_probs: int | None, suffix: str = ""
+    ) -> None:
         self.target = target
+        self.suffix = suffix
+        self.joint = "_" if suffix else ""
         self.top = min(top_probs or 0, len(target.levels))
         levels = range(len(target.levels))
         if encode_name:
@@ -60,8 +47,9 @@ class NominalOutput:
             )
             self.level_name = encoded(f"I_{target.name}")
         else:
-            self.probability_names = [f"_DL_P{place}_" for place in levels]
-            self.level_name = "_DL_PredName_"
+            before = f"{suffix}{self.joint}"
+            self.probability_names = [f"_DL_P{before}{place}_" for place in levels]
+            self.level_name = f"_DL_PredName{suffix}_"
         self.level_names = np.array([*target.levels, None], dtype=object)
 
     @property
@@ -74,21 +62,27 @@ class NominalOutput:
             column
             for place in range(self.top)
             for column in (
-                OutputColumn(f"_DL_TOP_PredName{place}_", "string"),
-                OutputColumn(f"_DL_TOP_P{place}_", "double"),
+                OutputColumn(f"_DL_TOP_PredName{self.suffix}{self.joint}{place}_", "string"),
+                OutputColumn(f"_DL_TOP_P{self.suffix}{self.joint}{place}_", "double"),
             )
         ]
-        missit = [OutputColumn("_DL_TOP_Missit_", "double")] if self.top else []
+        missit = [OutputColumn(f"_DL_TOP_Missit{self.suffix}_", "double")] if self.top else []
         return (
             *probabilities,
             OutputColumn(self.level_name, "string", f"Into: {self.target.name}"),
-            OutputColumn("_DL_PredP_", "double"),
-            OutputColumn("_DL_PredLevel_", "double"),
+            OutputColumn(f"_DL_PredP{self.suffix}_", "double"),
+            OutputColumn(f"_DL_PredLevel{self.suffix}_", "double"),
             *best,
             *missit,
         )
 
     def write(self, predictions: Float64, truth: Codes | None) -> Values:
+        """Return the columns of some rows.
+
+        Args:
+            predictions: probabilities (N, K).
+            truth: codes (N,), None if the table has no target.
+        """
         levels = len(self.target.levels)
         known = predictions[:, :levels]
         order = np.argsort(-known, axis=1, kind="stable")
@@ -97,14 +91,14 @@ class NominalOutput:
             zip(self.probability_names, known.T, strict=True)
         )
         written[self.level_name] = self.level_names[best]
-        written["_DL_PredP_"] = known[rows, best]
-        written["_DL_PredLevel_"] = best.astype(np.float64)
+        written[f"_DL_PredP{self.suffix}_"] = known[rows, best]
+        written[f"_DL_PredLevel{self.suffix}_"] = best.astype(np.float64)
         for place in range(self.top):
             code = order[:, place]
-            written[f"_DL_TOP_PredName{place}_"] = self.level_names[code]
-            written[f"_DL_TOP_P{place}_"] = known[rows, code]
+            written[f"_DL_TOP_PredName{self.suffix}{self.joint}{place}_"] = self.level_names[code]
+            written[f"_DL_TOP_P{self.suffix}{self.joint}{place}_"] = known[rows, code]
         if self.top:
-            written["_DL_TOP_Missit_"] = self.missed(order, truth)
+            written[f"_DL_TOP_Missit{self.suffix}_"] = self.missed(order, truth)
         return written
 
     def missed(self, order: Codes, truth: Codes | None) -> Float64:
@@ -118,15 +112,16 @@ class NominalOutput:
 class IntervalOutput:
     """Predicted values of interval targets."""
 
-    def __init__(self, target: IntervalTarget, *, encode_name: bool) -> None:
+    def __init__(self, target: IntervalTarget, *, encode_name: bool, suffix: str = "") -> None:
         self.target = target
         several = len(target.names) > 1
         if encode_name:
             self.names = unique([encoded(f"P_{name}") for name in target.names])
         elif several:
-            self.names = [f"_DL_Pred{place}_" for place in range(len(target.names))]
+            joint = f"{suffix}_" if suffix else ""
+            self.names = [f"_DL_Pred{joint}{place}_" for place in range(len(target.names))]
         else:
-            self.names = ["_DL_Pred_"]
+            self.names = [f"_DL_Pred{suffix}_"]
 
     @property
     def columns(self) -> tuple[OutputColumn, ...]:
@@ -135,37 +130,9 @@ class IntervalOutput:
             for name, variable in zip(self.names, self.target.names, strict=True)
         )
 
-    def write(self, predictions: Float64, truth: Codes | None) -> Values:
-        del truth
+    def write(self, predictions: Float64) -> Values:
+        """Return the columns of some rows, from values (N, V) in the variables' own units."""
         return dict(zip(self.names, predictions.T, strict=True))
-
-
-def output_layout(
-    target: TargetSpec, *, encode_name: bool, top_probs: int | None = None
-) -> OutputLayout:
-    """Return how a target's predictions are written down.
-
-    Args:
-        target: what was predicted.
-        encode_name: make names from the target's variables and levels (P_SpeciesSetosa) and not
-            from positions (_DL_P0_).
-        top_probs: also write so many of the likeliest levels, fewer if there are not as many.
-
-    Raises:
-        DataError: top_probs is below one, or the target is no nominal one.
-    """
-    if top_probs is not None and top_probs < 1:
-        raise DataError(f"topProbs got {top_probs}, expected at least 1", got=top_probs)
-    if isinstance(target, NominalTarget):
-        return NominalOutput(target, encode_name=encode_name, top_probs=top_probs)
-    if top_probs is not None:
-        raise DataError(
-            f"topProbs got {top_probs} but target {target.names[0]!r} is an interval variable, "
-            "expected a nominal one",
-            got=top_probs,
-            target=list(target.names),
-        )
-    return IntervalOutput(target, encode_name=encode_name)
 
 
 def layer_columns(layer_id: int, shape: Shape) -> tuple[OutputColumn, ...]:

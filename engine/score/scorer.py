@@ -14,19 +14,12 @@ from torch import Tensor
 from engine.compile.lower import CompiledModel
 from engine.data.columns import Columns, Mask, row_count
 from engine.data.encode import Encoded, Encoder
-from engine.data.grade import grade
-from engine.data.schema import Schema
-from engine.data.variables import IntervalTarget
+from engine.data.schema import Schema, source_columns
 from engine.graph.infer import infer_shapes
-from engine.score.outputs import (
-    NominalOutput,
-    OutputColumn,
-    OutputLayout,
-    Values,
-    layer_columns,
-    output_layout,
-)
-from engine.score.summary import ScoreSummary, Tally
+from engine.score.makers import make_report
+from engine.score.outputs import OutputColumn, Values, layer_columns
+from engine.score.reports import Report, ReportRequest
+from engine.score.summary import LOSS, ScoreSummary
 
 Array = npt.NDArray[Any]
 
@@ -88,19 +81,26 @@ class Scorer:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def __post_init__(self) -> None:
-        self.target = self.schema.targets[0]
-        self.output: OutputLayout = output_layout(
-            self.target, encode_name=self.encode_name, top_probs=self.top_probs
-        )
+        several = len(self.schema.targets) > 1
+        self.reports: dict[str, Report] = {}
+        for target in self.schema.targets:
+            layer_id = self.model.graph.node(target.layer).id
+            self.reports[target.layer] = make_report(
+                ReportRequest(
+                    self.model.tasks[target.layer],
+                    target,
+                    self.encode_name,
+                    self.top_probs,
+                    str(layer_id) if several else "",
+                )
+            )
         self.encoder = Encoder(self.schema, "score")
-        top = self.output.top if isinstance(self.output, NominalOutput) else None
-        self.tally = Tally(self.target, top)
-        self.rows_read = 0
+        self.rows_read = self.rows_used = 0
 
     @property
     def columns(self) -> tuple[OutputColumn, ...]:
         """The columns of the scored table, known before any row is."""
-        return self.output.columns
+        return tuple(column for report in self.reports.values() for column in report.columns)
 
     @cached_property
     def layer_columns(self) -> tuple[OutputColumn, ...]:
@@ -136,18 +136,40 @@ class Scorer:
             yield self._batch(columns)
 
     def summary(self) -> ScoreSummary:
-        """Return the numbers of all rows scored so far."""
-        warnings = [
+        """Return the numbers of all rows scored so far.
+
+        With several task layers the name of each fact ends with the layer and its id, and the loss
+        is their sum.
+        """
+        found = {name: report.findings() for name, report in self.reports.items()}
+        facts: dict[str, float] = {}
+        for name, each in found.items():
+            suffix = f" ({name}, {self.model.graph.node(name).id})" if len(found) > 1 else ""
+            facts.update({f"{fact}{suffix}": value for fact, value in each.facts.items()})
+        losses = [each.loss for each in found.values() if each.loss is not None]
+        if losses:
+            facts[LOSS] = sum(losses)
+        return ScoreSummary(
+            rows_read=self.rows_read,
+            rows_used=self.rows_used,
+            facts=facts,
+            classes=tuple(score for each in found.values() for score in each.classes),
+            tables={key: table for each in found.values() for key, table in each.tables.items()},
+            warnings=self._warnings(),
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        inputs = {name for source in self.schema.inputs for name in source_columns(source)}
+        return tuple(
             f"column {name!r} has {count} values that training did not see; "
             + (
-                "they count as wrong and have no loss"
-                if name in self.target.names
-                else "they are encoded as zeros"
+                "they are encoded as zeros"
+                if name in inputs
+                else "they count as wrong and have no loss"
             )
             for name, count in self.encoder.unseen.items()
             if count
-        ]
-        return self.tally.summary(tuple(warnings))
+        )
 
     def _batch(self, columns: Columns) -> ScoredBatch:
         rows = row_count(columns)
@@ -161,7 +183,7 @@ class Scorer:
             part = {name: column[here] for name, column in columns.items()}
             encoded = self.encoder.encode(part, self.rows_read + first)
             scored.used[here] = encoded.used
-            self.tally.add_rows(encoded.used)
+            self.rows_used += encoded.rows
             if encoded.rows:
                 places = first + np.flatnonzero(encoded.used)
                 values, layers = self._forward(encoded)
@@ -171,45 +193,13 @@ class Scorer:
         return scored
 
     def _forward(self, encoded: Encoded) -> tuple[Values, Values]:
-        task = self.model.tasks[self.target.layer]
+        values: dict[str, Array] = {}
         with torch.inference_mode():
             inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
             outputs = self.model(inputs)
-            raw = outputs[self.target.layer]
-            predictions = task.predict(raw).double().cpu().numpy()
-            truth = encoded.targets.get(self.target.layer)
-            layers = self._layer_values(outputs)
-            if isinstance(self.target, IntervalTarget):
-                return self._interval(self.target, predictions, raw, truth), layers
-            return self._nominal(predictions, raw, truth), layers
-
-    def _nominal(
-        self, predictions: npt.NDArray[np.float64], raw: Tensor, truth: Tensor | None
-    ) -> Values:
-        codes = None if truth is None else truth.numpy()
-        values = self.output.write(predictions, codes)
-        if truth is not None and codes is not None:
-            task = self.model.tasks[self.target.layer]
-            best = values["_DL_PredLevel_"].astype(np.int64)
-            wrong = (best != codes).astype(np.float64)
-            self.tally.add_grade(grade(task, raw, truth.to(raw.device)), wrong)
-            self.tally.add_levels(best, codes, values.get("_DL_TOP_Missit_"))
-        return values
-
-    def _interval(
-        self,
-        target: IntervalTarget,
-        predictions: npt.NDArray[np.float64],
-        raw: Tensor,
-        truth: Tensor | None,
-    ) -> Values:
-        scale = np.array([variable.scale for variable in target.variables])
-        center = np.array([variable.center for variable in target.variables])
-        if truth is not None:
-            graded = grade(self.model.tasks[target.layer], raw, truth.to(raw.device))
-            errors = np.square((predictions - truth.double().numpy()) * scale).mean(axis=1)
-            self.tally.add_grade(graded, errors)
-        return self.output.write(predictions * scale + center, None)
+            for name, report in self.reports.items():
+                values.update(report.add(outputs[name], encoded.targets.get(name)))
+            return values, self._layer_values(outputs)
 
     def _layer_values(self, outputs: dict[str, Tensor]) -> Values:
         values: dict[str, Array] = {}

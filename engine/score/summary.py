@@ -1,6 +1,8 @@
 """How well a table was scored, added up batch by batch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +11,12 @@ from engine.data.encode import ABSENT
 from engine.data.grade import Grade
 from engine.data.variables import NominalTarget, TargetSpec
 
+LOSS = "Loss Error"
+MISCLASSIFICATION = "Misclassification Error (%)"
+MSE = "Mean Squared Error"
+
 Float64 = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -34,41 +39,78 @@ class ClassScore:
     iou: float | None
 
 
+FactType = Literal["int64", "double", "string"]
+
+
+@dataclass(frozen=True)
+class FactTable:
+    """A table of results besides ScoreInfo."""
+
+    columns: tuple[tuple[str, FactType], ...]
+    rows: tuple[tuple[float | int | str | None, ...], ...]
+    title: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the rows scored so far say of one task layer.
+
+    Attributes:
+        facts: rows of ScoreInfo, the loss left out.
+        loss: mean loss of rows with a known target, in the units it was trained in.
+        classes: one entry per level of a nominal target.
+        tables: other results by name.
+    """
+
+    facts: Mapping[str, float]
+    loss: float | None
+    classes: tuple[ClassScore, ...] = ()
+    tables: Mapping[str, FactTable] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class ScoreSummary:
-    """The numbers of ScoreInfo; None where the table has no target to compare with.
+    """The numbers of ScoreInfo.
 
     Attributes:
         rows_read: rows of the table.
         rows_used: rows that were scored.
-        misclassification: percent of rows with a level, an unseen level counted as wrong.
-        top_misclassification: percent of rows whose level is not among the likeliest ``top``.
-        mse: mean squared error over rows and variables, always in the targets' own units.
-        loss: mean loss of rows with a known target, in the units it was trained in.
+        facts: value by name, in order; what there is no target to compare with is left out.
         classes: one entry per level of a nominal target.
+        tables: other results by name.
         warnings: sentences on levels that training did not see.
     """
 
     rows_read: int
     rows_used: int
-    misclassification: float | None
-    top_misclassification: float | None
-    top: int | None
-    mse: float | None
-    loss: float | None
+    facts: Mapping[str, float]
     classes: tuple[ClassScore, ...]
+    tables: Mapping[str, FactTable]
     warnings: tuple[str, ...]
+
+    @property
+    def loss(self) -> float | None:
+        """The mean loss, summed over task layers."""
+        return self.facts.get(LOSS)
+
+    @property
+    def misclassification(self) -> float | None:
+        """Percent of rows with a level, an unseen level counted as wrong."""
+        return self.facts.get(MISCLASSIFICATION)
+
+    @property
+    def mse(self) -> float | None:
+        """Mean squared error over rows and variables, always in the targets' own units."""
+        return self.facts.get(MSE)
 
 
 class Tally:
     """The sums behind a summary."""
 
     def __init__(self, target: TargetSpec, top: int | None) -> None:
-        self.target = target
-        self.levels = len(target.levels) if isinstance(target, NominalTarget) else 0
+        self.names = target.levels if isinstance(target, NominalTarget) else ()
+        self.levels = len(self.names)
         self.top = top if self.levels else None
-        self.read = 0
-        self.used = 0
         self.loss = 0.0
         self.with_loss = 0
         self.error = 0.0
@@ -77,11 +119,6 @@ class Tally:
         self.frequency = np.zeros(self.levels, dtype=np.int64)
         self.correct = np.zeros(self.levels, dtype=np.int64)
         self.predicted = np.zeros(self.levels, dtype=np.int64)
-
-    def add_rows(self, used: Mask) -> None:
-        """Count rows read and scored."""
-        self.read += len(used)
-        self.used += int(used.sum())
 
     def add_grade(self, graded: Grade, errors: Float64) -> None:
         """Add losses and errors of scored rows.
@@ -111,40 +148,39 @@ class Tally:
         if missed is not None:
             self.missed += float(np.nansum(missed))
 
-    def summary(self, warnings: tuple[str, ...]) -> ScoreSummary:
+    def findings(self) -> Findings:
         """Return what was added up."""
-        error = self.error / self.with_error if self.with_error else None
-        is_nominal = bool(self.levels)
-        top = None
-        if self.top and self.with_error:
-            top = 100 * self.missed / self.with_error
-        return ScoreSummary(
-            rows_read=self.read,
-            rows_used=self.used,
-            misclassification=None if error is None or not is_nominal else 100 * error,
-            top_misclassification=top,
-            top=self.top,
-            mse=None if is_nominal else error,
-            loss=self.loss / self.with_loss if self.with_loss else None,
-            classes=self._classes() if self.with_error else (),
-            warnings=warnings,
-        )
+        facts: dict[str, float] = {}
+        if self.with_error and self.levels:
+            facts[MISCLASSIFICATION] = 100 * self.error / self.with_error
+        if self.with_error and self.top:
+            percent = 100 * self.missed / self.with_error
+            facts[f"Top {self.top} Misclassification Error (%)"] = percent
+        if self.with_error and not self.levels:
+            facts[MSE] = self.error / self.with_error
+        loss = self.loss / self.with_loss if self.with_loss else None
+        return Findings(facts, loss, self._classes() if self.with_error else ())
 
     def _classes(self) -> tuple[ClassScore, ...]:
-        if not isinstance(self.target, NominalTarget):
-            return ()
-        union = self.frequency + self.predicted - self.correct
-        return tuple(
-            ClassScore(
-                level=place,
-                name=name,
-                frequency=int(self.frequency[place]),
-                correct=int(self.correct[place]),
-                accuracy=_share(self.correct[place], self.frequency[place]),
-                iou=_share(self.correct[place], union[place]),
-            )
-            for place, name in enumerate(self.target.levels)
+        return class_scores(self.names, self.frequency, self.predicted, self.correct)
+
+
+def class_scores(
+    names: Sequence[str], frequency: Codes, predicted: Codes, correct: Codes
+) -> tuple[ClassScore, ...]:
+    """Return a score per class from counts of what is true, predicted, and both."""
+    union = frequency + predicted - correct
+    return tuple(
+        ClassScore(
+            level=place,
+            name=name,
+            frequency=int(frequency[place]),
+            correct=int(correct[place]),
+            accuracy=_share(correct[place], frequency[place]),
+            iou=_share(correct[place], union[place]),
         )
+        for place, name in enumerate(names)
+    )
 
 
 def _share(part: np.int64, whole: np.int64) -> float | None:

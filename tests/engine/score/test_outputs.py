@@ -6,7 +6,17 @@ import pytest
 from engine.data.encode import ABSENT, UNSEEN
 from engine.data.variables import Interval, IntervalTarget, NominalTarget, TargetSpec
 from engine.errors import DataError
-from engine.score.outputs import OutputColumn, encoded, layer_columns, output_layout, unique
+from engine.layers.output import Output
+from engine.score.makers import make_report
+from engine.score.outputs import (
+    IntervalOutput,
+    NominalOutput,
+    OutputColumn,
+    encoded,
+    layer_columns,
+    unique,
+)
+from engine.score.reports import ReportRequest
 
 SPECIES = NominalTarget(layer="out", name="Species", levels=("a b", "c", "d"))
 HEIGHT = IntervalTarget(layer="out", variables=(Interval(name="height", missing=0.0),))
@@ -18,8 +28,21 @@ PROBABILITIES = np.array([[0.2, 0.7, 0.1], [0.4, 0.2, 0.4]])
 
 
 def names(target: TargetSpec, *, encode_name: bool, top_probs: int | None = None) -> list[str]:
-    layout = output_layout(target, encode_name=encode_name, top_probs=top_probs)
-    return [column.name for column in layout.columns]
+    return [column.name for column in columns(target, encode_name, top_probs)]
+
+
+def columns(
+    target: TargetSpec,
+    encode_name: bool = True,  # noqa: FBT001, FBT002 - as the option
+    top_probs: int | None = None,
+    suffix: str = "",
+) -> tuple[OutputColumn, ...]:
+    task = Output().bind(target.target).task()
+    return make_report(ReportRequest(task, target, encode_name, top_probs, suffix)).columns
+
+
+def layout(*, encode_name: bool = True, top_probs: int | None = None) -> NominalOutput:
+    return NominalOutput(SPECIES, encode_name=encode_name, top_probs=top_probs)
 
 
 def test_encoded_names_are_made_of_target_and_level() -> None:
@@ -53,7 +76,7 @@ def test_interval_targets_are_named_by_variable_or_by_position() -> None:
 
 
 def test_the_likeliest_level_is_written_with_its_probability() -> None:
-    written = output_layout(SPECIES, encode_name=True).write(PROBABILITIES, None)
+    written = layout().write(PROBABILITIES, None)
 
     assert written["I_Species"].tolist() == ["c", "a b"]
     assert written["_DL_PredP_"].tolist() == [0.7, 0.4]
@@ -62,10 +85,10 @@ def test_the_likeliest_level_is_written_with_its_probability() -> None:
 
 
 def test_the_best_levels_come_in_order_and_ties_by_level() -> None:
-    layout = output_layout(SPECIES, encode_name=False, top_probs=2)
-    written = layout.write(PROBABILITIES, np.array([2, 2]))
+    best = layout(encode_name=False, top_probs=2)
+    written = best.write(PROBABILITIES, np.array([2, 2]))
 
-    assert [column.name for column in layout.columns][5:] == [
+    assert [column.name for column in best.columns][5:] == [
         "_DL_PredLevel_",
         "_DL_TOP_PredName0_",
         "_DL_TOP_P0_",
@@ -80,38 +103,37 @@ def test_the_best_levels_come_in_order_and_ties_by_level() -> None:
 
 
 def test_a_miss_is_missing_where_the_truth_is() -> None:
-    layout = output_layout(SPECIES, encode_name=True, top_probs=1)
+    best = layout(top_probs=1)
 
-    unknown = layout.write(PROBABILITIES, None)["_DL_TOP_Missit_"]
-    partly = layout.write(PROBABILITIES, np.array([ABSENT, UNSEEN]))["_DL_TOP_Missit_"]
+    unknown = best.write(PROBABILITIES, None)["_DL_TOP_Missit_"]
+    partly = best.write(PROBABILITIES, np.array([ABSENT, UNSEEN]))["_DL_TOP_Missit_"]
 
     assert np.isnan(unknown).all()
     np.testing.assert_array_equal(partly, [np.nan, 1.0])
 
 
 def test_no_more_best_levels_are_written_than_there_are() -> None:
-    layout = output_layout(SPECIES, encode_name=True, top_probs=9)
-    assert "_DL_TOP_P2_" in [column.name for column in layout.columns]
-    assert "_DL_TOP_P3_" not in [column.name for column in layout.columns]
+    found = names(SPECIES, encode_name=True, top_probs=9)
+    assert "_DL_TOP_P2_" in found
+    assert "_DL_TOP_P3_" not in found
 
 
 def test_neurons_beyond_the_levels_are_left_out() -> None:
     spare = np.array([[0.2, 0.3, 0.1, 0.4]])
-    written = output_layout(SPECIES, encode_name=True).write(spare, None)
+    written = layout().write(spare, None)
     assert written["_DL_PredLevel_"].tolist() == [1.0]
 
 
 def test_values_are_written_variable_by_variable() -> None:
-    written = output_layout(CORNERS, encode_name=True).write(np.array([[1.0, 2.0]]), None)
+    written = IntervalOutput(CORNERS, encode_name=True).write(np.array([[1.0, 2.0]]))
     assert {name: cells.tolist() for name, cells in written.items()} == {"P_x": [1.0], "P_y": [2.0]}
 
 
 def test_columns_carry_their_type_and_a_label() -> None:
-    columns = output_layout(SPECIES, encode_name=True).columns
-    assert columns[0] == OutputColumn("P_Speciesa_b", "double", "Predicted: Species=a b")
-    assert columns[3] == OutputColumn("I_Species", "string", "Into: Species")
-    values = output_layout(HEIGHT, encode_name=True).columns
-    assert values == (OutputColumn("P_height", "double", "Predicted: height"),)
+    found = columns(SPECIES)
+    assert found[0] == OutputColumn("P_Speciesa_b", "double", "Predicted: Species=a b")
+    assert found[3] == OutputColumn("I_Species", "string", "Into: Species")
+    assert columns(HEIGHT) == (OutputColumn("P_height", "double", "Predicted: height"),)
 
 
 def test_names_that_meet_after_encoding_are_counted() -> None:
@@ -132,7 +154,24 @@ def test_names_that_meet_after_encoding_are_counted() -> None:
 )
 def test_best_levels_need_levels(target: TargetSpec, top: int, message: str) -> None:
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        output_layout(target, encode_name=True, top_probs=top)
+        columns(target, top_probs=top)
+
+
+def test_plain_names_of_several_task_layers_carry_their_ids() -> None:
+    found = columns(SPECIES, encode_name=False, top_probs=1, suffix="7")
+    assert [column.name for column in found] == [
+        "_DL_P7_0_",
+        "_DL_P7_1_",
+        "_DL_P7_2_",
+        "_DL_PredName7_",
+        "_DL_PredP7_",
+        "_DL_PredLevel7_",
+        "_DL_TOP_PredName7_0_",
+        "_DL_TOP_P7_0_",
+        "_DL_TOP_Missit7_",
+    ]
+    values = columns(CORNERS, encode_name=False, suffix="7")
+    assert [column.name for column in values] == ["_DL_Pred7_0_", "_DL_Pred7_1_"]
 
 
 def test_layer_outputs_are_named_by_layer_row_column_and_map() -> None:

@@ -73,7 +73,7 @@ def test_score_info_counts_errors_in_percent_and_averages_the_loss() -> None:
     # right, right, wrong; losses -ln p of the true level
     losses = [-log(chance(2)), -log(chance(1)), -log(chance(-3))]
     assert summary.misclassification == pytest.approx(100 / 3)
-    assert (summary.top, summary.top_misclassification) == (2, 0.0)
+    assert summary.facts["Top 2 Misclassification Error (%)"] == 0.0
     assert summary.loss == pytest.approx(sum(losses) / 3, rel=1e-6)
     assert (summary.rows_read, summary.rows_used, summary.mse) == (3, 3, None)
     assert summary.warnings == ()
@@ -102,7 +102,7 @@ def test_a_table_without_the_target_has_scores_and_no_errors() -> None:
 
     assert batch.columns["I_y"].tolist() == ["pos"]
     assert np.isnan(batch.columns["_DL_TOP_Missit_"]).all()
-    assert (summary.misclassification, summary.loss, summary.top_misclassification) == (None,) * 3
+    assert summary.facts == {}
     assert summary.classes == ()
 
 
