@@ -287,6 +287,26 @@ def test_the_memory_order_of_images_does_not_change_numbers(case: Case) -> None:
         torch.testing.assert_close(results[name], result, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every_case
+def test_a_graphics_processor_gives_the_same_numbers(case: Case) -> None:
+    device = torch.device("cuda:0")
+    here, there = compiled(case), compiled(case).to(device, channels_last=True)
+    there.set_generator(seeded(1, device))
+    moved = {name: each.to(device) for name, each in inputs(there).items()}
+
+    drawn = there(moved)
+    for model in (here, there):
+        model.eval()
+    scored = there(moved)
+
+    # convolutions and matrices may be multiplied with the ten bits of TF32
+    for name, result in here(inputs(here)).items():
+        assert drawn[name].isfinite().all()
+        torch.testing.assert_close(scored[name].cpu(), result, atol=1e-2, rtol=1e-2)
+
+
 @every_case
 def test_one_row_gives_what_it_gives_in_a_batch(case: Case) -> None:
     model = compiled(case)
