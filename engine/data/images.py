@@ -2,6 +2,8 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Literal
 
@@ -77,12 +79,43 @@ def decode_image(
             row=row,
             channels=channels,
         )
+    with _opened(data, row, column) as image:
+        _check_size(image, (width, height), place)
+        upright = ImageOps.exif_transpose(_eight_bits(image))
+        if not (keep_palette and upright.mode == "P"):
+            upright = upright.convert(mode)
+    pixels = np.asarray(upright)
+    if channels == 1:
+        return pixels[np.newaxis]
+    if channel_order == "BGR":
+        pixels = pixels[:, :, ::-1]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def image_size(data: bytes, *, row: int, column: str = "_image_") -> tuple[int, int]:
+    """Return height and width of an image as it stands upright, without unpacking it.
+
+    Args:
+        data: a file in one of ``FORMATS``.
+        row: 0-based row of the table, for messages.
+        column: name of the column, for messages.
+
+    Raises:
+        DataError: the bytes are no image.
+    """
+    with _opened(data, row, column) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
+        width, height = image.size[::-1] if turned else image.size
+    return height, width
+
+
+@contextmanager
+def _opened(data: bytes, row: int, column: str) -> Iterator[Image.Image]:
+    """Open an image, and say what is wrong with it if something is."""
+    place = f"column {column!r}, row {row}"
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
-            _check_size(image, (width, height), place)
-            upright = ImageOps.exif_transpose(_eight_bits(image))
-            if not (keep_palette and upright.mode == "P"):
-                upright = upright.convert(mode)
+            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
             f"{place} got an image of too many pixels, expected at most {PIXEL_LIMIT}",
@@ -96,12 +129,6 @@ def decode_image(
             column=column,
             row=row,
         ) from error
-    pixels = np.asarray(upright)
-    if channels == 1:
-        return pixels[np.newaxis]
-    if channel_order == "BGR":
-        pixels = pixels[:, :, ::-1]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _check_size(image: Image.Image, expected: tuple[int, int], place: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.images import decode_image
+from engine.data.images import decode_image, image_size
 from engine.errors import DataError
 
 
@@ -121,3 +121,19 @@ def test_two_channels_are_refused() -> None:
         match=r"^column '_image_', row 0 got an image for 2 channels, expected 1 or 3$",
     ):
         decode_image(png(RED_BLUE), shape=(2, 1, 2), channel_order="BGR", row=0)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(None, (1, 2)), (3, (1, 2)), (6, (2, 1))])
+def test_the_size_is_that_of_the_upright_picture(
+    orientation: int | None, size: tuple[int, int]
+) -> None:
+    assert image_size(png(RED_BLUE, orientation=orientation), row=0) == size
+
+
+def test_the_size_of_what_is_no_image_is_refused() -> None:
+    message = (
+        "column 'pic', row 4 got 3 bytes that are no readable image, "
+        "expected one of PNG, JPEG, BMP, GIF, TIFF, WEBP"
+    )
+    with pytest.raises(DataError, match=f"^{message}$"):
+        image_size(b"abc", row=4, column="pic")
