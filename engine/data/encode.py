@@ -1,8 +1,8 @@
 """Columns become tensors by the rules of a schema."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,13 @@ from engine.data.columns import (
     pick,
     row_count,
 )
+from engine.data.forms import READERS
 from engine.data.images import decode_image
 from engine.data.schema import Schema
+from engine.data.sequence_inputs import read_sequences, read_texts, usable
+from engine.data.targets import Purpose as Purpose
+from engine.data.targets import Reading
+from engine.data.text import Embeddings
 from engine.data.variables import (
     ImageInput,
     InputSpec,
@@ -29,17 +34,16 @@ from engine.data.variables import (
     IntervalTarget,
     Nominal,
     NominalTarget,
+    SequenceInput,
     TargetSpec,
+    TextInput,
     Variable,
+    VectorInput,
 )
 from engine.errors import DataError
-
-Purpose = Literal["train", "validate", "score"]
-
-UNSEEN = -1
-"""Code of a target level that training did not see."""
-ABSENT = -2
-"""Code of a missing nominal target; a missing interval target is NaN. Only when scoring."""
+from engine.losses import ABSENT as ABSENT
+from engine.losses import UNSEEN as UNSEEN
+from engine.sequences import lengths_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Encoded:
     """The tensors of the used rows of a batch.
 
     Attributes:
-        inputs: by input layer; uint8 (N, C, H, W) images or float32 (N, D) vectors.
+        inputs: by input layer; uint8 (N, C, H, W) images, float32 (N, D) vectors, or float32
+            (N, T, D) sequences, whose true lengths int64 (N,) are under ``lengths_of`` its name.
         targets: by task layer; int64 (N,) codes or float32 (N, V) scaled values. Empty when a table
             to be scored has no target.
         used: which of the batch's rows these are.
@@ -74,9 +79,19 @@ class Encoder:
         unseen: cells so far, by variable, whose level training did not see.
     """
 
-    def __init__(self, schema: Schema, purpose: Purpose = "train") -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        purpose: Purpose = "train",
+        embeddings: Embeddings | None = None,
+    ) -> None:
         self.schema = schema
         self.purpose = purpose
+        self.embeddings = {
+            source.layer: usable(source, embeddings)
+            for source in schema.inputs
+            if isinstance(source, TextInput)
+        }
         self.unseen: Counter[str] = Counter()
 
     def encode(self, columns: Columns, first_row: int = 0) -> Encoded:
@@ -91,13 +106,12 @@ class Encoder:
         """
         used = np.ones(row_count(columns), dtype=bool)
         targets: dict[str, npt.NDArray[np.generic]] = {}
-        if self.purpose != "score" or self._has_targets(columns):
-            for target in self.schema.targets:
+        for target in self.schema.targets:
+            if self.purpose != "score" or _has(columns, target.names):
                 targets[target.layer] = self._target(target, columns, first_row, used)
-        inputs = {
-            source.layer: self._input(source, columns, first_row, used)
-            for source in self.schema.inputs
-        }
+        inputs: dict[str, npt.NDArray[np.generic]] = {}
+        for source in self.schema.inputs:
+            inputs.update(self._inputs(source, columns, first_row, used))
         for target in self.schema.targets:
             if isinstance(target, NominalTarget) and target.layer in targets:
                 unseen = used & (targets[target.layer] == UNSEEN)
@@ -109,20 +123,28 @@ class Encoder:
             used=used,
         )
 
-    def _has_targets(self, columns: Columns) -> bool:
-        names = list(columns)
-        return all(
-            find_name(names, name) is not None
-            for target in self.schema.targets
-            for name in target.names
-        )
+    def _inputs(
+        self, source: InputSpec, columns: Columns, first_row: int, used: Mask
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Return the values of an input layer, and the true lengths of sequences beside them."""
+        if isinstance(source, SequenceInput):
+            values, lengths = read_sequences(source, columns, first_row, used)
+        elif isinstance(source, TextInput):
+            embeddings = self.embeddings[source.layer]
+            values, lengths = read_texts(source, embeddings, columns, first_row, used)
+        else:
+            return {source.layer: self._input(source, columns, first_row, used)}
+        return {source.layer: values, lengths_of(source.layer): lengths}
 
     def _target(
         self, target: TargetSpec, columns: Columns, first_row: int, used: Mask
     ) -> npt.NDArray[np.generic]:
         if isinstance(target, NominalTarget):
             return self._nominal_target(target, pick(columns, target.name), used)
-        return self._interval_target(target, columns, first_row, used)
+        if isinstance(target, IntervalTarget):
+            return self._interval_target(target, columns, first_row, used)
+        reading = Reading(columns, first_row, used, self.purpose, self.unseen)
+        return READERS[target.kind](target, reading)
 
     def _nominal_target(
         self, target: NominalTarget, column: Column, used: Mask
@@ -159,7 +181,7 @@ class Encoder:
         return encoded
 
     def _input(
-        self, source: InputSpec, columns: Columns, first_row: int, used: Mask
+        self, source: ImageInput | VectorInput, columns: Columns, first_row: int, used: Mask
     ) -> npt.NDArray[np.generic]:
         if isinstance(source, ImageInput):
             return _images(source, pick(columns, source.column), first_row, used)
@@ -193,6 +215,11 @@ class Encoder:
         seen = np.flatnonzero(codes != UNSEEN)
         self.unseen[variable.name] += len(codes) - len(seen)
         part[seen, codes[seen]] = 1.0
+
+
+def _has(columns: Columns, names: Sequence[str]) -> bool:
+    known = list(columns)
+    return all(find_name(known, name) is not None for name in names)
 
 
 def _filled(values: Float64, variable: Interval, used: Mask) -> Float64:

@@ -40,7 +40,6 @@ class MultiHeadAttention(Weighted):
     code: ClassVar[int] = 29
     prefix: ClassVar[str] = "dlmhattentionopts"
     title: ClassVar[str] = "multi-head attention"
-    takes_lengths: ClassVar[bool] = True
 
     type: Literal["mhattention"] = "mhattention"
     n: PositiveInt
@@ -67,6 +66,10 @@ class MultiHeadAttention(Weighted):
                 options=["n", "nAttnHeads"],
             )
         return self
+
+    @property
+    def takes_lengths(self) -> bool:
+        return True
 
     @property
     def keeps_steps(self) -> bool:

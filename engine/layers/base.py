@@ -146,7 +146,7 @@ class Layer(BaseModel):
 
     @property
     def takes_lengths(self) -> bool:
-        """Whether the module is called with the true lengths of its sequences, ``lengths=`` (N,)."""
+        """Whether the module is called with true lengths of sequences, ``lengths=`` (N,)."""
         return False
 
     @property

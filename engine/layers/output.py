@@ -18,11 +18,13 @@ from engine.layers.activations import (
 from engine.layers.base import Aliases, BuildOptions, Target, Task, TaskLayer, layer_type
 from engine.layers.weighted import Weighted
 from engine.losses import Entropy, Gamma, Normal, Poisson
-from engine.modules.dense import Dense, Flatten
-from engine.shapes import Shape, flat_size
+from engine.modules.dense import Dense, Flatten, StepDense, Steps
+from engine.shapes import Shape, flat_size, side_by_side
+from engine.tasks.steps import Ctc, PerStep
 
 ErrorName = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
-UNBUILT_ERRORS = ("CTC", "CTC_ALT", "FCMPERR")
+UNBUILT_ERRORS = ("CTC_ALT", "FCMPERR")
+LEVEL_ERRORS = ("ENTROPY", "CTC")
 POSITIVE_ERRORS = ("POISSON", "GAMMA")
 
 
@@ -31,9 +33,12 @@ class Output(Weighted, TaskLayer):
     """Predict the levels of a nominal target, or the values of interval targets.
 
     A fully connected layer with a loss; without ``fullConnect`` the loss alone, on the values of
-    the source.
+    the source. A target of every step of a sequence is predicted step by step, with the same
+    weights; the loss of a row is the mean over its steps. With ``error`` CTC the target is a
+    sequence of labels, no longer than the source, whose places are not known; the neuron
+    after those of the levels means no label.
 
-    Shapes: any → (n,), before the activation; weights (inputs, n), biases (n).
+    Shapes: any → (n,), before the activation; or (T, D) → (T, n); weights (inputs, n), biases (n).
 
     Source: the deepLearn reference, layer type output and error functions.
     """
@@ -44,7 +49,8 @@ class Output(Weighted, TaskLayer):
 
     type: Literal["output"] = "output"
     n: PositiveInt | None = None
-    """Number of neurons; None takes the number of levels, or of target variables."""
+    """Number of neurons; None takes the number of levels (and one more with CTC), or of target
+    variables."""
     act: Annotated[OutputActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else IDENTITY."""
     fcmp_act: str | None = None
@@ -65,8 +71,8 @@ class Output(Weighted, TaskLayer):
         if self.error in UNBUILT_ERRORS or self.fcmp_err is not None:
             got = self.error if self.error in UNBUILT_ERRORS else "FCMPERR"
             raise NotSupportedError(
-                f"error {got!r} is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA or "
-                "ENTROPY",
+                f"error {got!r} is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA, "
+                "ENTROPY or CTC",
                 option="error",
                 got=got,
             )
@@ -90,13 +96,13 @@ class Output(Weighted, TaskLayer):
             error = "ENTROPY" if target.kind == "nominal" else "NORMAL"
         act = self.act
         if act == "AUTO":
-            act = "SOFTMAX" if error == "ENTROPY" else "IDENTITY"
+            act = "SOFTMAX" if error in LEVEL_ERRORS else "IDENTITY"
             act = "EXP" if error in POSITIVE_ERRORS else act
         _check_error(target, error)
         _check_activation(error, act)
         n = self.n
         if n is None and self.full_connect:
-            n = target.size
+            n = target.size + (error == "CTC")
         bound = self.model_copy(update={"n": n, "act": act, "error": error})
         bound._target = target
         if n is not None:
@@ -113,34 +119,73 @@ class Output(Weighted, TaskLayer):
         if target is None:
             return
         what = "levels" if target.kind == "nominal" else "target variables"
-        enough = n >= target.size if target.kind == "nominal" else n == target.size
+        wanted = target.size + (self.error == "CTC")
+        enough = n >= wanted if target.kind == "nominal" else n == wanted
         if not enough:
             least = "at least " if target.kind == "nominal" else ""
+            more = " and one more, the blank" if self.error == "CTC" else ""
             raise GraphError(
-                f"option 'n' got {n}, expected {least}{target.size}: the number of {what}",
+                f"option 'n' got {n}, expected {least}{wanted}: the number of {what}{more}",
                 option="n",
                 got=n,
-                expected=target.size,
+                expected=wanted,
             )
 
     def task(self) -> Task:
         if self._target is None:
             raise GraphError("got no target yet, expected a bound output layer")
+        if self.error == "CTC":
+            return Ctc(self._target)
+        if self._target.steps is None:
+            return self._row_task(self._target)
+        each = Target(self._target.kind, self._target.size)
+        return PerStep(self._target, self._row_task(each))
+
+    def _row_task(self, target: Target) -> Task:
         if self.error == "ENTROPY":
-            return Entropy(self._target)
+            return Entropy(target)
         function = pure_activation(self.act)
         if self.error == "NORMAL":
-            return Normal(self._target, function)
+            return Normal(target, function)
         logarithm = log_activation(self.act)
         assert logarithm is not None  # noqa: S101 - bind refused the others
         kind = Poisson if self.error == "POISSON" else Gamma
-        return kind(self._target, function, logarithm)
+        return kind(target, function, logarithm)
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
-        if self.full_connect:
+        if self.full_connect and self._steps is None:
             return self.infer_open()
+        if self._steps is not None:
+            return self._infer_steps(sources, self._steps)
         size = flat_size(sources)
+        self._check_size(size)
+        return (size,)
+
+    @property
+    def takes_lengths(self) -> bool:
+        return self._steps is not None
+
+    @property
+    def _steps(self) -> int | None:
+        """The steps of the target; None where it is one for the row, or not known yet."""
+        return None if self._target is None else self._target.steps
+
+    def _infer_steps(self, sources: Sequence[Shape], wanted: int) -> Shape | None:
+        steps, values = side_by_side(sources)
+        if steps < wanted or (steps > wanted and self.error != "CTC"):
+            most = "at least " if self.error == "CTC" else ""
+            raise ShapeError(
+                f"got {steps} steps, expected {most}{wanted}, those of the target",
+                got=steps,
+                expected=wanted,
+            )
+        if self.full_connect:
+            return None if self.n is None else (steps, self.n)
+        self._check_size(values)
+        return steps, values
+
+    def _check_size(self, size: int) -> None:
         if self.n not in (None, size):
             raise ShapeError(
                 f"got {size} values, expected {self.n}: without fullConnect the source has as "
@@ -149,15 +194,15 @@ class Output(Weighted, TaskLayer):
                 expected=self.n,
             )
         self.check_neurons(size)
-        return (size,)
 
     def infer_open(self) -> Shape | None:
-        return None if self.n is None else (self.n,)
+        return None if self.n is None or self._steps is not None else (self.n,)
 
     def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
         if not self.full_connect or self.n is None:
             return None
-        return flat_size(sources), self.n
+        inputs = flat_size(sources) if self._steps is None else side_by_side(sources)[1]
+        return inputs, self.n
 
     def fans(self, weight: Shape) -> tuple[int, int]:
         return weight[0], weight[1]
@@ -168,18 +213,35 @@ class Output(Weighted, TaskLayer):
     def multiply_adds(self, sources: Sequence[Shape], options: BuildOptions) -> int:
         del options
         weight = self.weight_shape(sources)
-        return 0 if weight is None else prod(weight)
+        steps = 1 if self._steps is None else side_by_side(sources)[0]
+        return 0 if weight is None else steps * prod(weight)
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         del options
         weight = self.weight_shape(sources)
+        if self._steps is not None:
+            return self._build_steps(weight)
         if weight is None:
             return Flatten()
         return Dense(weight[0], weight[1], None, None, bias=self.include_bias)
 
+    def _build_steps(self, weight: Shape | None) -> nn.Module:
+        blank = None
+        if self.error == "CTC" and self._target is not None:
+            blank = self._target.size
+        if weight is None:
+            return Steps(blank)
+        return StepDense(weight[0], weight[1], None, None, bias=self.include_bias, blank=blank)
+
 
 def _check_error(target: Target, error: str) -> None:
-    if (error == "ENTROPY") != (target.kind == "nominal"):
+    if error == "CTC" and target.steps is None:
+        raise GraphError(
+            "option 'error' got 'CTC' with one target for a row, expected a targetSequence",
+            option="error",
+            got=error,
+        )
+    if (error in LEVEL_ERRORS) != (target.kind == "nominal"):
         expected = "ENTROPY" if target.kind == "nominal" else "NORMAL, POISSON or GAMMA"
         raise GraphError(
             f"option 'error' got {error!r} with a target that is {target.kind}, "
@@ -190,8 +252,9 @@ def _check_error(target: Target, error: str) -> None:
 
 
 def _check_activation(error: str, act: str) -> None:
-    if (error == "ENTROPY") != (act == "SOFTMAX"):
-        expected = "'SOFTMAX'" if error == "ENTROPY" else "another: SOFTMAX is for nominal targets"
+    if (error in LEVEL_ERRORS) != (act == "SOFTMAX"):
+        is_level = error in LEVEL_ERRORS
+        expected = "'SOFTMAX'" if is_level else "another: SOFTMAX is for nominal targets"
         raise GraphError(
             f"option 'act' got {act!r} with error {error!r}, expected {expected}",
             option="act",

@@ -46,7 +46,6 @@ class RecurrentLayer(Weighted):
     prefix: ClassVar[str] = "rnnopts"
     title: ClassVar[str] = "Recurrent"
     arity: ClassVar[Arity] = Arity(1, None)
-    takes_lengths: ClassVar[bool] = True
 
     type: Literal["recurrent"] = "recurrent"
     n: PositiveInt
@@ -88,6 +87,10 @@ class RecurrentLayer(Weighted):
                 option="includeBias",
             )
         return self
+
+    @property
+    def takes_lengths(self) -> bool:
+        return True
 
     @property
     def keeps_steps(self) -> bool:
@@ -173,7 +176,6 @@ class Projection(Weighted):
     code: ClassVar[int] = 7
     prefix: ClassVar[str] = "projectionopts"
     title: ClassVar[str] = "Projection"
-    takes_lengths: ClassVar[bool] = True
 
     type: Literal["projection"] = "projection"
     embedding_size: PositiveInt
@@ -182,6 +184,10 @@ class Projection(Weighted):
     """Number of tokens."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Rate of dropped outputs."""
+
+    @property
+    def takes_lengths(self) -> bool:
+        return True
 
     @property
     def keeps_steps(self) -> bool:

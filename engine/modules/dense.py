@@ -6,6 +6,10 @@ from torch.nn import functional
 
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
+from engine.sequences import is_true_step
+
+CERTAIN = 1e4
+"""How much likelier a certain blank is than a label: exp(-1e4) is zero in float32."""
 
 
 def flat(sources: tuple[Tensor, ...]) -> Tensor:
@@ -60,6 +64,8 @@ class Flatten(nn.Module):
 class StepDense(Finish):
     """Multiply every step by one matrix, add a bias, activate; sources lie side by side in a step.
 
+    With a blank, of CTC, padding adds nothing to the loss, and no label.
+
     Shapes: any number of (N, T, D) or (N, 1, T, D) → (N, T, n); ``weight`` (inputs, n), ``bias``
     (n,).
     """
@@ -74,10 +80,38 @@ class StepDense(Finish):
         dropout: Dropout | None,
         *,
         bias: bool,
+        blank: int | None = None,
     ) -> None:
         super().__init__(activation, dropout)
         self.weight = nn.Parameter(torch.empty(inputs, outputs))
         self.register_parameter("bias", nn.Parameter(torch.empty(outputs)) if bias else None)
+        self.blank = blank
 
-    def forward(self, *sources: Tensor) -> Tensor:
-        return self.finish(functional.linear(steps_of(sources), self.weight.t(), self.bias))
+    def forward(self, *sources: Tensor, lengths: Tensor | None = None) -> Tensor:
+        y = self.finish(functional.linear(steps_of(sources), self.weight.t(), self.bias))
+        return certain_blanks(y, lengths, self.blank)
+
+
+class Steps(nn.Module):
+    """Lay sequences side by side in every step.
+
+    Shapes: any number of (N, T, D) or (N, 1, T, D) → (N, T, n).
+    """
+
+    def __init__(self, blank: int | None) -> None:
+        super().__init__()
+        self.blank = blank
+
+    def forward(self, *sources: Tensor, lengths: Tensor | None = None) -> Tensor:
+        y = steps_of(sources)
+        return certain_blanks(y, lengths, self.blank)
+
+
+def certain_blanks(y_NTK: Tensor, lengths: Tensor | None, neuron: int | None) -> Tensor:
+    """Return raw outputs with a certain blank, if a neuron means it, where a row is padded."""
+    if lengths is None or neuron is None:
+        return y_NTK
+    padded = ~is_true_step(lengths, y_NTK.shape[1])[..., None]
+    blank = torch.zeros_like(y_NTK[0, 0])
+    blank[neuron] = CERTAIN
+    return y_NTK.where(~padded, blank)

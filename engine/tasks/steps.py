@@ -109,7 +109,7 @@ class Ctc(Rows):
         return raw[..., : self.blank + 1].softmax(-1)
 
     def decode(self, likely: Tensor) -> Tensor:
-        """Return the labels of raw outputs or probabilities (N, T, K), int64 (N, T), then ABSENT."""
+        """Return the labels of outputs (N, T, K), then ABSENT, int64 (N, T)."""
         best = likely[..., : self.blank + 1].argmax(-1)
         repeats = torch.zeros_like(best, dtype=torch.bool)
         repeats[:, 1:] = best[:, 1:] == best[:, :-1]
@@ -120,5 +120,3 @@ def _compact(codes: Tensor, kept: Tensor) -> Tensor:
     """Return the kept codes of every row side by side, ABSENT after them."""
     order = (~kept).to(torch.int8).argsort(dim=1, stable=True)
     return codes.where(kept, ABSENT).gather(1, order)
-
-

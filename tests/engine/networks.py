@@ -8,7 +8,8 @@ import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.columns import Columns
-from engine.data.schema import Schema, SchemaRequest, bound_graph, learn_schema
+from engine.data.learn import learn_schema
+from engine.data.schema import Schema, SchemaRequest, bound_graph
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
 from engine.layers.dense import FullyConnected

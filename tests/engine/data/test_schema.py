@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.data.schema import Schema, SchemaRequest, bound_graph, learn_schema
+from engine.data.learn import learn_schema
+from engine.data.schema import Schema, SchemaRequest, bound_graph
 from engine.data.variables import (
     ImageInput,
     Interval,
@@ -14,7 +15,7 @@ from engine.data.variables import (
     NominalTarget,
     VectorInput,
 )
-from engine.errors import DataError, GraphError, NotSupportedError
+from engine.errors import DataError, GraphError
 from engine.layers.base import BuildOptions
 from engine.layers.input import Input
 from engine.layers.output import Output
@@ -320,12 +321,12 @@ def test_an_image_layer_refuses_a_number_of_variables_that_is_not_its_pixels() -
         learned(network(source=Input(n_channels=1, width=2, height=2)), columns)
 
 
-def test_several_task_layers_are_not_supported_yet() -> None:
+def test_several_task_layers_are_bound_by_name() -> None:
     graph = network().add("second", Output(), ["data"])
     with pytest.raises(
-        NotSupportedError,
-        match=r"^model 'net' has 2 task layers; binding several of them to data is not supported "
-        r"yet$",
+        DataError,
+        match=r"^model 'net' has 2 task layers, 'out', 'second'; expected dataSpecs that bind each "
+        r"of them$",
     ):
         learned(graph, TABLE)
 
