@@ -13,7 +13,7 @@ from actions.columns import engine_columns
 from actions.context import Context
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
-from actions.deeplearn.roles import IMAGE, LABEL, chosen, narrowed
+from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
 from actions.deeplearn.schemas import declared
 from actions.deeplearn.summary import model_info, training_bytes
 from actions.deeplearn.trainlog import TrainLog
@@ -27,7 +27,8 @@ from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.batches import BatchSource, ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder, Purpose
-from engine.data.schema import Schema, SchemaRequest, bound_graph, learn_schema
+from engine.data.learn import learn_schema
+from engine.data.schema import Schema, SchemaRequest, bound_graph
 from engine.data.variables import ImageInput
 from engine.devices import choose_device, seeded
 from engine.graph.infer import account, check_trainable
@@ -84,7 +85,7 @@ class Training:
         whole = open_table(self.ctx, self.p.table)
         return SchemaRequest(
             inputs=chosen(whole, "inputs", self.p.inputs, IMAGE),
-            target=chosen(whole, "target", self.p.target, LABEL),
+            target=predicted(whole, self.stored.graph, self.p.target),
             nominals=chosen(whole, "nominals", self.p.nominals, "") if self.p.nominals else (),
             missing=self.p.missing,
             target_missing=self.p.target_missing,
