@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.data.columns import Columns, Mask, is_character, numbers
+from engine.data.images import image_size
 from engine.data.lengths import true_lengths
 from engine.data.profile import LevelProfile, NumericProfile
 from engine.data.targets import Missing, Scaling, interval, numeric_or_levels
@@ -94,13 +95,15 @@ def input_role(fed: Fed, columns: Columns) -> InputRole:
 
 
 class ImageRole:
-    """A column of pictures."""
+    """A column of pictures; where the layer cuts them down, all are as large as the first."""
 
     def __init__(self, fed: Fed, shape: tuple[int, int, int]) -> None:
+        layer = fed.node.layer
         self.fed = fed
         self.shape = shape
         self.columns = fed.columns
         self.count = 0
+        self.has_size = not isinstance(layer, Input) or layer.random_crop == "NONE"
 
     def restrict(self, columns: Columns, used: Mask, first_row: int) -> None:
         del first_row
@@ -109,7 +112,14 @@ class ImageRole:
         used &= here
 
     def add(self, columns: Columns, used: Mask, first_row: int) -> None:
-        pass
+        if self.has_size or not used.any():
+            return
+        row = int(np.flatnonzero(used)[0])
+        cell = columns[self.columns[0]][row]
+        if isinstance(cell, bytes):  # the encoder refuses all else
+            size = image_size(cell, row=first_row + row, column=self.columns[0])
+            self.shape = (self.shape[0], *size)
+            self.has_size = True
 
     def present(self) -> dict[str, int]:
         return {self.columns[0]: self.count}
