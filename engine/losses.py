@@ -25,6 +25,8 @@ Report = Literal[
     "clustering",
     "survival",
     "proposals",
+    "steps",
+    "labels",
 ]
 """How the predictions of a task are written down and summed up."""
 

@@ -36,6 +36,7 @@ class CompiledModel:
         outputs: names of the layers whose values are returned.
         specs: the place of every tensor in the weight table.
         tasks: loss, fit error and prediction by name of task layer, in order of id.
+        loss_scales: factor of a task's loss where it is not 1, by name of task layer.
         moments: batch normalisation statistics of the running epoch.
     """
 
@@ -54,6 +55,7 @@ class CompiledModel:
             for node in graph.nodes
             if isinstance(node.layer, TaskLayer)
         }
+        self.loss_scales: Mapping[str, float] = {}
         self.channels_last = False
         self.moments = EpochMoments([m for m in module.modules() if isinstance(m, BatchNorm)])
         self._device = torch.device("cpu")
@@ -91,6 +93,10 @@ class CompiledModel:
         if self.module.training and self.moments.layers:
             self.moments.pool(len(values[0]))
         return dict(zip(self.outputs, results, strict=True))
+
+    def loss_scale(self, task: str) -> float:
+        """Return the factor of a task layer's loss."""
+        return self.loss_scales.get(task, 1.0)
 
     def tensor(self, spec: SegmentSpec) -> Tensor:
         """Return the parameter or buffer of a place in the weight table."""

@@ -1,5 +1,7 @@
 """A matrix product over everything the sources give."""
 
+from math import nan
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -64,7 +66,8 @@ class Flatten(nn.Module):
 class StepDense(Finish):
     """Multiply every step by one matrix, add a bias, activate; sources lie side by side in a step.
 
-    With a blank, of CTC, padding adds nothing to the loss, and no label.
+    With a blank, of CTC, padding adds nothing to the loss, and no label; without, padding is NaN
+    when scoring, if lengths are given.
 
     Shapes: any number of (N, T, D) or (N, 1, T, D) → (N, T, n); ``weight`` (inputs, n), ``bias``
     (n,).
@@ -89,7 +92,7 @@ class StepDense(Finish):
 
     def forward(self, *sources: Tensor, lengths: Tensor | None = None) -> Tensor:
         y = self.finish(functional.linear(steps_of(sources), self.weight.t(), self.bias))
-        return certain_blanks(y, lengths, self.blank)
+        return _ended(self, y, lengths, self.blank)
 
 
 class Steps(nn.Module):
@@ -104,14 +107,16 @@ class Steps(nn.Module):
 
     def forward(self, *sources: Tensor, lengths: Tensor | None = None) -> Tensor:
         y = steps_of(sources)
-        return certain_blanks(y, lengths, self.blank)
+        return _ended(self, y, lengths, self.blank)
 
 
-def certain_blanks(y_NTK: Tensor, lengths: Tensor | None, neuron: int | None) -> Tensor:
-    """Return raw outputs with a certain blank, if a neuron means it, where a row is padded."""
-    if lengths is None or neuron is None:
+def _ended(module: nn.Module, y_NTK: Tensor, lengths: Tensor | None, blank: int | None) -> Tensor:
+    """Return raw outputs with a certain blank where a row is padded, or NaN when scoring."""
+    if lengths is None or (blank is None and module.training):
         return y_NTK
-    padded = ~is_true_step(lengths, y_NTK.shape[1])[..., None]
-    blank = torch.zeros_like(y_NTK[0, 0])
-    blank[neuron] = CERTAIN
-    return y_NTK.where(~padded, blank)
+    padded_NT1 = ~is_true_step(lengths, y_NTK.shape[1])[..., None]
+    if blank is None:
+        return y_NTK.masked_fill(padded_NT1, nan)
+    certain = torch.zeros_like(y_NTK[0, 0])
+    certain[blank] = CERTAIN
+    return torch.where(padded_NT1, certain, y_NTK)

@@ -9,11 +9,14 @@ from engine.score.reports import (
     Report,
     ReportRequest,
 )
+from engine.score.steps import LabelsReport, steps_report
 
 REPORTS: dict[str, Maker] = {
     "classification": ClassificationReport,
     "regression": RegressionReport,
     "detection": DetectionReport,
+    "steps": steps_report,
+    "labels": LabelsReport,
 }
 """By the name a task gives of its report."""
 

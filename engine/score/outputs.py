@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.data.encode import ABSENT
 from engine.data.variables import IntervalTarget, NominalTarget
-from engine.shapes import IMAGE_AXES, Shape
+from engine.shapes import IMAGE_AXES, SEQUENCE_AXES, Shape
 
 Float64 = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -136,7 +136,15 @@ class IntervalOutput:
 
 
 def layer_columns(layer_id: int, shape: Shape) -> tuple[OutputColumn, ...]:
-    """Return the columns of a layer's output in the layout WIDE, map by map and row by row."""
+    """Return the columns of a layer's output in the layout WIDE, map by map and row by row.
+
+    A step of a sequence counts as a row, its values as maps.
+    """
+    if len(shape) == SEQUENCE_AXES:
+        return tuple(
+            OutputColumn(f"_LayerAct_{layer_id}_{step}_0_{value}_", "double")
+            for step, value in product(range(shape[0]), range(shape[1]))
+        )
     channels, height, width = shape if len(shape) == IMAGE_AXES else (shape[0], 1, 1)
     return tuple(
         OutputColumn(f"_LayerAct_{layer_id}_{row}_{column}_{channel}_", "double")

@@ -146,7 +146,12 @@ class Scorer:
         for name, each in found.items():
             suffix = f" ({name}, {self.model.graph.node(name).id})" if len(found) > 1 else ""
             facts.update({f"{fact}{suffix}": value for fact, value in each.facts.items()})
-        losses = [each.loss for each in found.values() if each.loss is not None]
+        scales = self.schema.loss_scales
+        losses = [
+            each.loss * scales.get(name, 1.0)
+            for name, each in found.items()
+            if each.loss is not None
+        ]
         if losses:
             facts[LOSS] = sum(losses)
         return ScoreSummary(

@@ -23,12 +23,10 @@ class PerStep(Rows):
         inner: the task of a single step.
     """
 
+    report: ClassVar[Report] = "steps"
+
     target: Target
     inner: Task
-
-    @property
-    def report(self) -> Report:
-        return self.inner.report
 
     def known(self, target: Tensor) -> Known:
         each = self.inner.known(self._flat(target))
@@ -56,9 +54,10 @@ class PerStep(Rows):
 
 
 def _mean(values: Tensor, here: Tensor, target: Tensor) -> Tensor:
-    """Return the mean over the steps that count; rows without any have zero."""
-    kept = values.where(here, 0.0).view(target.shape)
-    return kept.sum(1) / here.view(target.shape).sum(1).clamp(min=1)
+    """Return the mean over the steps that count and were scored; rows without any have zero."""
+    counted = here & ~values.isnan()
+    kept = values.where(counted, 0.0).view(target.shape)
+    return kept.sum(1) / counted.view(target.shape).sum(1).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Ctc(Rows):
     the deepLearn reference, error function CTC. The place of the blank is ours.
     """
 
-    report: ClassVar[Report] = "classification"
+    report: ClassVar[Report] = "labels"
 
     target: Target
 
