@@ -1,7 +1,7 @@
 """The plain hand-written PyTorch program, as a process of its own; prints seconds as JSON.
 
-    python benchmarks/peers.py train NETWORK FILE BATCH EPOCHS
-    python benchmarks/peers.py score NETWORK FILE BATCH OUT
+python benchmarks/peers.py train NETWORK FILE BATCH EPOCHS
+python benchmarks/peers.py score NETWORK FILE BATCH OUT
 """
 
 import json

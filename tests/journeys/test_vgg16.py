@@ -13,16 +13,17 @@ PARAMETERS = 138_357_544
 
 def declared() -> list[tuple[str, dict[str, object], list[str]]]:
     """Return the 22 layers of VGG-16: an input, 13 convolutions, 5 pools, 3 dense layers."""
-    calls = [("data", {"type": "input", "nChannels": 3, "width": 224, "height": 224}, [])]
+    entry: dict[str, object] = {"type": "input", "nChannels": 3, "width": 224, "height": 224}
+    calls: list[tuple[str, dict[str, object], list[str]]] = [("data", entry, [])]
     for block, filters in enumerate(BLOCKS, 1):
         for position, count in enumerate(filters, 1):
-            layer = {"type": "convo", "nFilters": count, "width": 3}
-            calls.append((f"conv{block}_{position}", layer, [calls[-1][0]]))
+            convo: dict[str, object] = {"type": "convo", "nFilters": count, "width": 3}
+            calls.append((f"conv{block}_{position}", convo, [calls[-1][0]]))
         calls.append((f"pool{block}", {"type": "pool", "width": 2, "height": 2}, [calls[-1][0]]))
     for name in ("fc6", "fc7"):
         calls.append((name, {"type": "fc", "n": 4096, "act": "relu"}, [calls[-1][0]]))
     calls.append(("fc8", {"type": "output", "n": 1000}, [calls[-1][0]]))
-    return calls  # type: ignore[return-value]
+    return calls
 
 
 def test_a_vgg16_declared_in_22_calls_has_its_published_parameters(

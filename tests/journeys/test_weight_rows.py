@@ -55,7 +55,7 @@ def rows_of(session: castorch.Session, first: int, last: int) -> list[tuple[int,
     answer = session.run("table.fetch", table="hand_weights", **{"from": first}, to=last)
     table = next(iter(answer.tables.values()))
     names = ("_LayerID_", "_WeightID_", "_Weight_")
-    return [tuple(row[name] for name in names) for row in table.records()]  # type: ignore[misc]
+    return [tuple(row[name] for name in names) for row in table.records()]
 
 
 def test_the_weight_table_ends_with_the_statistics_and_scores_by_hand(
