@@ -4,11 +4,26 @@ Shape letter: C, the maps and neurons of all batch normalisation layers side by 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from engine.modules.normalization import BatchNorm
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What an epoch has pooled so far.
+
+    Attributes:
+        mean: float64 (C,); None before the first mini-batch.
+        variance: as the mean.
+    """
+
+    rows: int = 0
+    mean: Tensor | None = None
+    variance: Tensor | None = None
 
 
 class EpochMoments:
@@ -35,6 +50,19 @@ class EpochMoments:
         """Forget all rows."""
         self.rows = 0
         self.mean = self.variance = None
+
+    def pooled(self) -> Pooled:
+        """Return a copy of what was pooled, for ``restore``."""
+        if self.mean is None or self.variance is None:
+            return Pooled(self.rows)
+        return Pooled(self.rows, self.mean.clone(), self.variance.clone())
+
+    def restore(self, pooled: Pooled) -> None:
+        """Go on from what was pooled once."""
+        self.reset()
+        self.rows = pooled.rows
+        if pooled.mean is not None and pooled.variance is not None:
+            self.mean, self.variance = pooled.mean.clone(), pooled.variance.clone()
 
     @torch.no_grad()
     def pool(self, rows: int) -> None:

@@ -6,154 +6,18 @@ what happens without them.
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import Annotated, ClassVar, Literal, NoReturn, Self
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from engine.errors import NotSupportedError, TrainingError
-from engine.layers.base import Aliases, BuildOptions
+from engine.errors import TrainingError
+from engine.layers.base import BuildOptions
+from engine.train.algorithms import Lbfg, Options, Solver, Vanilla
 
-Policy = Literal["FIXED", "STEP", "MULTISTEP", "POLY", "INV", "FCMP"]
+Metric = Literal["LOSS", "FITERROR", "VALIDLOSS", "VALIDERROR"]
 
 LIMIT_SEED = 2**53
 """Seeds are taken below this, so that a double and JSON hold them exactly."""
-
-
-class Options(BaseModel):
-    """Base of a dictionary of options."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    not_built: ClassVar[tuple[str, ...]] = ()
-    """Fields that must keep their default."""
-    path: ClassVar[str] = ""
-    """Where the dictionary lies, put before a field's name in messages."""
-
-    @model_validator(mode="after")
-    def _refuse_not_built(self) -> Self:
-        for name in self.not_built:
-            value = getattr(self, name)
-            if value != type(self).model_fields[name].default:
-                refuse(self.path + _camel(name), value)
-        return self
-
-
-def refuse(option: str, value: object) -> NoReturn:
-    """Refuse an option's value.
-
-    Raises:
-        NotSupportedError: always.
-    """
-    shown = dict(value) if isinstance(value, BaseModel) else value
-    raise NotSupportedError(f"optimizer option {option} = {shown!r} is not supported yet")
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.capitalize() for word in rest)
-
-
-class Algorithm(Options):
-    """Options every solver has."""
-
-    not_built: ClassVar[tuple[str, ...]] = ("fcmp_learning_rate", "use_locking")
-    path: ClassVar[str] = "algorithm."
-
-    method: str
-    learning_rate: float = Field(default=0.001, gt=0, allow_inf_nan=False)
-    """Rate at the start."""
-    learning_rate_policy: Annotated[Policy, Aliases("lrPolicy")] = "FIXED"
-    """How the rate falls: see engine.train.schedules."""
-    gamma: float = Field(default=0.1, gt=0, allow_inf_nan=False)
-    """Factor of STEP and MULTISTEP; growth per weight update of INV."""
-    step_size: int = Field(default=10, ge=1)
-    """Epochs between two falls of STEP."""
-    power: float = Field(default=0.75, ge=0, allow_inf_nan=False)
-    """Exponent of POLY and INV."""
-    steps: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Epochs, counted from 0, at which MULTISTEP falls."""
-    clip_grad_max: float | None = Field(default=None, allow_inf_nan=False)
-    """Upper bound of every element of a gradient; None: none."""
-    clip_grad_min: float | None = Field(default=None, allow_inf_nan=False)
-    """Lower bound of every element of a gradient; None: none."""
-    use_locking: bool = True
-    """False would let threads update weights without waiting; not supported yet."""
-    fcmp_learning_rate: str | None = None
-    """Name of a rate function of the caller's; not supported yet."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.learning_rate_policy == "FCMP":
-            refuse("algorithm.learningRatePolicy", "FCMP")
-        low, high = self.clip_grad_min, self.clip_grad_max
-        if low is not None and high is not None and low > high:
-            raise ValueError(f"clipGradMin got {low!r}, expected at most clipGradMax = {high!r}")
-        return self
-
-
-class Vanilla(Algorithm):
-    """Stochastic gradient descent: w -= rate * g."""
-
-    method: Literal["VANILLA"] = "VANILLA"
-
-
-class Momentum(Algorithm):
-    """Gradient descent with momentum: v = momentum * v - rate * g; w += v."""
-
-    method: Literal["MOMENTUM"] = "MOMENTUM"
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Share of the last step that is kept."""
-
-
-class Adam(Algorithm):
-    """Adam with eps 1e-8.
-
-    Source: Kingma, Ba (2015), algorithm 1.
-    """
-
-    method: Literal["ADAM"] = "ADAM"
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    """Decay of the mean of gradients."""
-    beta2: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the mean of squared gradients."""
-
-
-class Refused(Algorithm):
-    """Base of solvers the dialect knows and this version does not run."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse(cls, values: object) -> NoReturn:
-        del values
-        refuse("algorithm.method", cls.model_fields["method"].default)
-
-
-class Lbfg(Refused):
-    """L-BFGS with backtracking; not supported yet."""
-
-    method: Literal["LBFG"] = "LBFG"
-    m: int | None = None
-    """Pairs of steps and gradient changes that are kept."""
-    max_line_search_iters: int | None = None
-    """Evaluations of one line search."""
-    max_iters: int | None = None
-    """Iterations of the solver."""
-    backtrack_ratio: float | None = None
-    """Factor by which a line search shortens the step."""
-
-
-class NaturalGradient(Refused):
-    """Approximate natural gradient; not supported yet."""
-
-    method: Literal["NATGRAD"] = "NATGRAD"
-    approximation_type: int = 1
-    """Approximation of the Fisher matrix."""
-
-
-Solver = Annotated[
-    Vanilla | Momentum | Adam | Lbfg | NaturalGradient, Field(discriminator="method")
-]
-"""A solver with its options, told apart by ``method``."""
 
 
 class Mode(Options):
@@ -176,7 +40,6 @@ class Optimizer(Options):
     """How a network is trained."""
 
     not_built: ClassVar[tuple[str, ...]] = (
-        "snapshot_freq",
         "flush_weights",
         "mini_batch_buf_size",
     )
@@ -220,7 +83,15 @@ class Optimizer(Options):
     freeze_batch_norm_stats: bool = False
     """Normalise by the stored statistics and keep them."""
     snapshot_freq: int = Field(default=0, ge=0)
-    """Epochs between two intermediate weight tables; not supported yet."""
+    """Epochs between two intermediate weight tables, named after the last one with _<epochs>
+    behind; 0: none."""
+    early_stopping: int = Field(default=0, ge=0)
+    """Stop after this many epochs without a new best ``stopMetric`` (ours); 0: never."""
+    stop_metric: Metric | None = None
+    """What ``earlyStopping`` and the best weights watch (ours); None: the validation loss where
+    there is a validation table, else the loss."""
+    restore_best: bool = True
+    """With ``earlyStopping``, end with the weights of the best epoch (ours)."""
     flush_weights: bool = False
     """Write weights to disk; not supported yet."""
     mini_batch_buf_size: int | None = Field(default=None, ge=1)
@@ -234,6 +105,12 @@ class Optimizer(Options):
         if isinstance(value, Mapping) and "method" not in value:
             return {"method": "VANILLA", **value}
         return value
+
+    @property
+    def is_full_batch(self) -> bool:
+        """Whether every update uses the whole table: LBFG without a mini-batch size."""
+        sized = {"mini_batch_size", "total_mini_batch_size"} & self.model_fields_set
+        return isinstance(self.algorithm, Lbfg) and not sized
 
     def batch_rows(self, threads: int) -> int:
         """Return the observations of a mini-batch over all threads.

@@ -1,29 +1,46 @@
 """The training loop: epochs, events, the best epoch, and the ways a run ends."""
 
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from itertools import islice
 from math import inf
 from time import perf_counter
+from typing import Any
 
 import torch
-from torch.nn import Parameter
 
 from engine.compile.lower import CompiledModel
-from engine.data.batches import BatchSource
+from engine.data.batches import Batch, BatchSource
 from engine.errors import Cancelled, TrainingError
-from engine.modules.normalization import BatchNorm
+from engine.train.algorithms import Lbfg
+from engine.train.checkpoint import Array, Checkpoint, Checkpointing, Interrupted
 from engine.train.config import Optimizer
-from engine.train.history import BatchEvent, EpochRecord, Stopping, TrainEvent
+from engine.train.history import BatchEvent, EpochRecord, Stopping, TrainEvent, Watch
+from engine.train.lbfgs import Evaluation, Lbfgs
 from engine.train.optimizers import Update
+from engine.train.parameters import hold_statistics, trained
+from engine.train.resume import (
+    moment_arrays,
+    pooled_moments,
+    restore_solver,
+    solver_state,
+    to_array,
+    weight_arrays,
+    weight_chunks,
+)
 from engine.train.schedules import Moment, learning_rate
-from engine.train.step import Meter, is_finite, norms, not_finite, train_step, validate
-from engine.weights import Chunk, read_weights
+from engine.train.step import Meter, evaluate, is_finite, norms, not_finite, train_step, validate
+from engine.weights import Chunk, load_weights, read_weights
 
 EVENT_SECONDS = 0.1
 """Least time between two batch events of an epoch, its first and last excepted."""
 
 CONVOLUTION_AXES = 4
 """Axes of a convolution's weights; where there are any, images lie channels-last."""
+
+
+PIECE_ROWS = 256
+"""Rows at a time where every update uses the whole table."""
 
 
 def _nobody_listens(event: TrainEvent) -> None:
@@ -34,13 +51,19 @@ def _never() -> bool:
     return False
 
 
+def _nobody_keeps(epochs: int, model: CompiledModel) -> None:
+    del epochs, model
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """How a run went; the model holds the weights of its last epoch.
 
+    With early stopping that restores it holds those of its best one.
+
     Attributes:
         history: one record per epoch.
-        best_epoch: 0-based epoch of the smallest loss (of validation if there was any).
+        best_epoch: 0-based epoch of the smallest watched value.
         best: copies of that epoch's weights and statistics, if they were to be kept.
         reason: why it stopped.
     """
@@ -65,6 +88,9 @@ class Trainer:
         on_event: told of every epoch, and of batches at most ten times a second.
         cancelled: asked before every batch.
         keep_best: copy the weights whenever an epoch is the best so far.
+        on_snapshot: given the model every ``snapshotFreq`` epochs, with the epochs behind it.
+        checkpoints: when and where to leave checkpoints; None: nowhere.
+        resume: the checkpoint to go on from; all else must be as it was for the run that left it.
         clock: seconds of a clock that never goes back.
     """
 
@@ -81,6 +107,9 @@ class Trainer:
     on_event: Callable[[TrainEvent], None] = _nobody_listens
     cancelled: Callable[[], bool] = _never
     keep_best: bool = False
+    on_snapshot: Callable[[int, CompiledModel], None] = _nobody_keeps
+    checkpoints: Checkpointing | None = None
+    resume: Checkpoint | None = None
     clock: Callable[[], float] = perf_counter
 
     def run(self) -> TrainResult:
@@ -89,7 +118,14 @@ class Trainer:
         Raises:
             TrainingError: no row or no parameter to train, or the run diverged.
             Cancelled: the caller asked to stop.
+            Interrupted: the run was interrupted and has left a checkpoint.
         """
+        metric = self.optimizer.stop_metric
+        if self.valid is None and metric in ("VALIDLOSS", "VALIDERROR"):
+            raise TrainingError(
+                f"optimizer option stopMetric got {metric} without a validation table, expected "
+                "one, or LOSS or FITERROR"
+            )
         if not self.source.rows:
             raise TrainingError("the training table has no rows that can be used")
         return _Run(self).run()
@@ -100,57 +136,89 @@ class _Run:
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
+        self.options = trainer.optimizer
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in trainer.model.specs)
         self.model = trainer.model.to(trainer.device, channels_last=convolves)
-        self.model.set_generator(_seeded(trainer.seed, trainer.device))
+        self.noise = _seeded(trainer.seed, trainer.device)
+        self.model.set_generator(self.noise)
         self.weights = self.model.parameters("weights")
-        self.update = Update(trainer.optimizer, *_trained(self.model, trainer.optimizer))
-        self.stopping = Stopping(trainer.optimizer)
+        kind = Lbfgs if isinstance(self.options.algorithm, Lbfg) else Update
+        self.update: Update | Lbfgs = kind(self.options, *trained(self.model, self.options))
+        self.stopping = Stopping(self.options)
+        self.watch = Watch(self.options, validates=trainer.valid is not None)
         self.order = None
         if trainer.record_seed is not None:
             self.order = _seeded(trainer.record_seed, torch.device("cpu"))
-        self.batches = -(-trainer.source.rows // trainer.batch_rows)
-        self.updates = 0
+        self.order_state = self._order_state()
+        whole = self.options.is_full_batch
+        self.batch_rows = PIECE_ROWS if whole else trainer.batch_rows
+        self.batches = 1 if whole else -(-trainer.source.rows // trainer.batch_rows)
+        self.epoch = self.batch = self.updates = 0
+        self.meter = Meter(0)
+        self.seconds = 0.0
         self.history: list[EpochRecord] = []
-        self.best_loss = inf
-        self.best_epoch = 0
         self.best: list[Chunk] | None = None
+        self.saved = trainer.clock()
+        if trainer.resume is not None:
+            self._restore(trainer.resume)
 
     def run(self) -> TrainResult:
-        reason = "reached the maximum number of epochs"
-        for epoch in range(self.trainer.optimizer.max_epochs):
-            record = self._epoch(epoch)
+        reason: str | None = None
+        while reason is None and self.epoch < self.options.max_epochs:
+            record = self._epoch(self.epoch)
             self.history.append(record)
-            watched = record.loss if self.trainer.valid is None else record.valid_loss
-            if watched is not None:
-                self._note_best(epoch, watched)
+            self._note_best(record)
             self.trainer.on_event(record)
-            early = None if watched is None else self.stopping.reason(watched)
-            if early is not None:
-                reason = early
-                break
+            reason = self._reason(record)
+            self._end_epoch(is_last=reason is not None)
+        if self.options.early_stopping and self.options.restore_best and self.best is not None:
+            load_weights(self.model, self.best)
         self.model.eval()
-        return TrainResult(self.history, self.best_epoch, self.best, reason)
+        reason = reason or "reached the maximum number of epochs"
+        return TrainResult(self.history, self.watch.best_epoch, self.best, reason)
+
+    def _reason(self, record: EpochRecord) -> str | None:
+        """Return why to stop after an epoch, or None to go on."""
+        watched = record.loss if self.trainer.valid is None else record.valid_loss
+        early = None if watched is None else self.stopping.reason(watched)
+        own = self.update.reason if isinstance(self.update, Lbfgs) else None
+        return own or early or self.watch.reason()
+
+    def _end_epoch(self, *, is_last: bool) -> None:
+        """Leave what an epoch leaves behind, and stand at the start of the next."""
+        self.epoch, self.batch, self.seconds = self.epoch + 1, 0, 0.0
+        self.order_state = self._order_state()
+        self.meter = Meter(self.epoch)
+        frequency = self.options.snapshot_freq
+        if frequency and self.epoch % frequency == 0:
+            self.trainer.on_snapshot(self.epoch, self.model)
+        checkpoints = self.trainer.checkpoints
+        if checkpoints is None or is_last or self.epoch == self.options.max_epochs:
+            return
+        if checkpoints.epochs and self.epoch % checkpoints.epochs == 0:
+            self._save(checkpoints)
 
     def _epoch(self, epoch: int) -> EpochRecord:
-        start = self.trainer.clock()
-        rate = self._rate(epoch)
+        start = self.trainer.clock() - self.seconds
+        # the rate at the epoch's start, also where the epoch is taken up in its middle
+        rate = self._rate(self.updates - self.batch)
         self.model.train()
-        if self.trainer.optimizer.freeze_batch_norm_stats:
-            _hold_statistics(self.model)
-        self.model.begin_epoch()
-        meter = self._batches(epoch)
+        if self.options.freeze_batch_norm_stats:
+            hold_statistics(self.model)
+        if not self.batch:
+            self.model.begin_epoch()
+        self._batches(epoch, start)
         self.model.end_epoch()
         if not is_finite(self.update.parameters):
             raise not_finite("a weight is not finite", epoch)
         loss, error = self._validate(epoch)
-        options = self.trainer.optimizer
+        options = self.options
         l1, l2 = norms(self.weights, options.reg_l1, options.reg_l2)
         return EpochRecord(
             epoch=epoch,
             learning_rate=rate,
-            loss=meter.loss / meter.total_rows,
-            fit_error=meter.error / meter.total_rows,
+            loss=self.meter.loss / self.meter.total_rows,
+            fit_error=self.meter.error / self.meter.total_rows,
             l1_norm=l1 if options.reg_l1 else None,
             l2_norm=l2 if options.reg_l2 else None,
             valid_loss=loss,
@@ -158,89 +226,158 @@ class _Run:
             seconds=self.trainer.clock() - start,
         )
 
-    def _batches(self, epoch: int) -> Meter:
-        meter = Meter(epoch)
+    def _batches(self, epoch: int, start: float) -> None:
         told = -inf
-        batch_number = rows = 0
-        rate = self._rate(epoch)
-        for batch in self.trainer.source.epoch(self.trainer.batch_rows, self.order):
-            if self.trainer.cancelled():
-                raise Cancelled(
-                    f"training was cancelled at epoch {epoch}, batch {batch_number + 1}",
-                    epoch=epoch,
-                    batch=batch_number + 1,
-                )
-            rate, rows = self._rate(epoch), batch.rows
-            here = batch.to(self.trainer.device)
-            meter.add(*train_step(self.model, self.update, here, rate), rows)
+        rate, rows = self._rate(self.updates), 0
+        for batch in self._source():
+            self._obey(epoch)
+            rate, rows = self._rate(self.updates), self._step(batch)
             self.updates += 1
-            batch_number += 1
+            self.batch += 1
             if self.trainer.clock() - told >= EVENT_SECONDS:
-                self._tell(meter, batch_number, rows, rate)
+                self._tell(rows, rate)
                 told = self.trainer.clock()
-        if meter.pending:
-            self._tell(meter, batch_number, rows, rate)
-        return meter
+            self.seconds = self.trainer.clock() - start
+            if self._is_done():
+                break
+            self._save_in_time()
+        if self.meter.pending:
+            self._tell(rows, rate)
 
-    def _tell(self, meter: Meter, batch: int, rows: int, rate: float) -> None:
-        loss, error = meter.read()
-        batches = max(self.batches, batch)
-        self.trainer.on_event(BatchEvent(meter.epoch, batch, batches, rows, rate, loss, error))
+    def _source(self) -> Iterator[Batch | None]:
+        """Yield the mini-batches that are left of the epoch; None stands for the whole table."""
+        if self.options.is_full_batch:
+            return iter([None][self.batch :])
+        batches = self.trainer.source.epoch(self.batch_rows, self.order)
+        return islice(batches, self.batch, None)
 
-    def _rate(self, epoch: int) -> float:
-        options = self.trainer.optimizer
-        return learning_rate(options.algorithm, Moment(epoch, options.max_epochs, self.updates))
+    def _obey(self, epoch: int) -> None:
+        if self.trainer.cancelled():
+            raise Cancelled(
+                f"training was cancelled at epoch {epoch}, batch {self.batch + 1}",
+                epoch=epoch,
+                batch=self.batch + 1,
+            )
+        checkpoints = self.trainer.checkpoints
+        if checkpoints is not None and checkpoints.interrupted():
+            self._save(checkpoints)
+            raise Interrupted
+
+    def _step(self, batch: Batch | None) -> int:
+        """Update the weights from a mini-batch, or from the whole table; return its rows."""
+        rows = self.trainer.source.rows if batch is None else batch.rows
+        if isinstance(self.update, Lbfgs):
+            self._search(self.update, batch, rows)
+        elif batch is not None:
+            here = batch.to(self.trainer.device)
+            rate = self._rate(self.updates)
+            self.meter.add(*train_step(self.model, self.update, here, rate), rows)
+        return rows
+
+    def _search(self, solver: Lbfgs, batch: Batch | None, rows: int) -> None:
+        """Take one iteration of LBFG; every evaluation of it draws the same random numbers."""
+        before, noise = self.model.moments.pooled(), self.noise.get_state()
+        source = self.trainer.source
+
+        def measure() -> Evaluation:
+            self.model.moments.restore(before)
+            self.noise.set_state(noise)
+            pieces = source.epoch(self.batch_rows) if batch is None else [batch]
+            return evaluate(self.model, solver, pieces, rows)
+
+        start = measure()
+        self.meter.add(start.loss, start.error, rows)
+        end = solver.iterate(start, measure)
+        self.model.moments.restore(end.moments)
+
+    def _is_done(self) -> bool:
+        return isinstance(self.update, Lbfgs) and self.update.reason is not None
+
+    def _tell(self, rows: int, rate: float) -> None:
+        loss, error = self.meter.read()
+        batch, batches = self.batch, max(self.batches, self.batch)
+        event = BatchEvent(self.epoch, batch, batches, rows, rate, loss, error)
+        self.trainer.on_event(event)
+
+    def _rate(self, update: int) -> float:
+        losses = tuple(record.loss for record in self.history)
+        moment = Moment(self.epoch, self.options.max_epochs, update, self.batches, losses)
+        return learning_rate(self.options.algorithm, moment)
 
     def _validate(self, epoch: int) -> tuple[float | None, float | None]:
         trainer = self.trainer
-        is_last = epoch + 1 == trainer.optimizer.max_epochs
+        is_last = epoch + 1 == self.options.max_epochs
         if trainer.valid is None or not (is_last or (epoch + 1) % trainer.valid_freq == 0):
             return None, None
-        loss, error = validate(self.model, trainer.valid, trainer.batch_rows)
+        loss, error = validate(self.model, trainer.valid, self.batch_rows)
         if not torch.tensor(loss).isfinite():
             raise not_finite("validation loss is not finite", epoch)
         return loss, error
 
-    def _note_best(self, epoch: int, loss: float) -> None:
-        if loss >= self.best_loss:
-            return
-        self.best_loss, self.best_epoch = loss, epoch
-        if self.trainer.keep_best:
+    def _note_best(self, record: EpochRecord) -> None:
+        wanted = self.options.early_stopping and self.options.restore_best
+        if self.watch.is_best(record) and (self.trainer.keep_best or wanted):
             chunks = read_weights(self.model)
             self.best = [Chunk(c.spec, c.offset, c.values.copy()) for c in chunks]
+
+    def _order_state(self) -> Array | None:
+        """Return the state of the order's generator, as the running epoch found it."""
+        return None if self.order is None else to_array(self.order.get_state())
+
+    def _save_in_time(self) -> None:
+        checkpoints = self.trainer.checkpoints
+        if checkpoints is None or self.trainer.clock() - self.saved < checkpoints.seconds:
+            return
+        self._save(checkpoints)
+
+    def _save(self, checkpoints: Checkpointing) -> None:
+        if self.meter.pending:
+            self.meter.read()
+        checkpoints.save(self._checkpoint())
+        self.saved = self.trainer.clock()
+
+    def _checkpoint(self) -> Checkpoint:
+        pooled = self.model.moments.pooled()
+        solver, solver_arrays = solver_state(self.update)
+        state: dict[str, Any] = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "updates": self.updates,
+            "seconds": self.seconds,
+            "meter": self.meter.state(),
+            "history": [asdict(record) for record in self.history],
+            "stopping": self.stopping.state(),
+            "watch": self.watch.state(),
+            "pooled_rows": pooled.rows,
+            "solver": solver,
+        }
+        arrays = {"noise": to_array(self.noise.get_state()), **moment_arrays(pooled)}
+        if self.order_state is not None:
+            arrays["order"] = self.order_state
+        arrays |= {**solver_arrays, **weight_arrays("weights", read_weights(self.model))}
+        if self.best is not None:
+            arrays |= weight_arrays("best", self.best)
+        return Checkpoint(state, arrays)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        state, arrays = checkpoint.state, checkpoint.arrays
+        self.epoch, self.batch = state["epoch"], state["batch"]
+        self.updates, self.seconds = state["updates"], state["seconds"]
+        self.meter = Meter(self.epoch, **state["meter"])
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        self.stopping.restore(state["stopping"])
+        self.watch.restore(state["watch"])
+        load_weights(self.model, weight_chunks("weights", self.model, arrays))
+        if any(name.startswith("best.") for name in arrays):
+            self.best = list(weight_chunks("best", self.model, arrays))
+        restore_solver(self.update, state["solver"], arrays)
+        pooled = pooled_moments(state["pooled_rows"], arrays, self.trainer.device)
+        self.model.moments.restore(pooled)
+        self.noise.set_state(torch.from_numpy(arrays["noise"].copy()))
+        if self.order is not None:
+            self.order_state = arrays["order"]
+            self.order.set_state(torch.from_numpy(arrays["order"].copy()))
 
 
 def _seeded(seed: int, device: torch.device) -> torch.Generator:
     return torch.Generator(device=device).manual_seed(seed)
-
-
-def _hold_statistics(model: CompiledModel) -> None:
-    """Let batch normalisation layers use their stored statistics and keep them."""
-    for module in model.module.modules():
-        if isinstance(module, BatchNorm):
-            module.eval()
-            module.batch_mean = module.batch_invstd = None
-
-
-def _trained(model: CompiledModel, options: Optimizer) -> tuple[list[Parameter], list[Parameter]]:
-    """Return the parameters to train, those with penalties first; the others need no gradient."""
-    frozen = _frozen_layers(model, options)
-    chosen: dict[bool, list[Parameter]] = {True: [], False: []}
-    for spec in model.specs:
-        tensor = model.tensor(spec)
-        if not isinstance(tensor, Parameter):
-            continue
-        tensor.requires_grad_(spec.layer_id not in frozen)
-        if tensor.requires_grad:
-            chosen[spec.part == "weights"].append(tensor)
-    if not chosen[True] and not chosen[False]:
-        raise TrainingError("the model has no parameters to train, expected at least one")
-    return chosen[True], chosen[False]
-
-
-def _frozen_layers(model: CompiledModel, options: Optimizer) -> set[int]:
-    frozen = {model.graph.node(name).id for name in options.freeze_layers}
-    if options.freeze_layers_to is not None:
-        last = model.graph.node(options.freeze_layers_to).id
-        frozen |= {node.id for node in model.graph.nodes if node.id <= last}
-    return frozen

@@ -1,11 +1,22 @@
 """Solvers: torch's fused implementations where they compute exactly the documented update."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch.nn import Parameter
 
-from engine.train.config import Adam, Algorithm, Momentum, Optimizer, Vanilla
+from engine.train.algorithms import (
+    Adagrad,
+    Adam,
+    AdamW,
+    Algorithm,
+    Momentum,
+    NaturalGradient,
+    Nesterov,
+    RmsProp,
+    Vanilla,
+)
+from engine.train.config import Optimizer
 
 LEAST_RATE = 1e-30
 """Floor of the rate of MOMENTUM, far below what moves a float32 weight; see ``rescaled``."""
@@ -13,27 +24,72 @@ LEAST_RATE = 1e-30
 Groups = list[dict[str, object]]
 
 
-def _vanilla(solver: Algorithm, groups: Groups) -> torch.optim.Optimizer:
-    return torch.optim.SGD(groups, lr=solver.learning_rate, fused=True)
+class DiagonalFisher(torch.optim.Optimizer):
+    """Natural gradient with a diagonal Fisher matrix; see ``NaturalGradient`` for its rule.
+
+    Attributes:
+        rows: of the mini-batch whose gradient is there.
+    """
+
+    decay = 0.95
+    damping = 1e-3
+
+    def __init__(self, groups: Groups, *, rate: float) -> None:
+        super().__init__(groups, {"lr": rate, "weight_decay": 0.0})
+        self.rows = 1
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Take one step; a closure is not called."""
+        del closure
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group["lr"], group["weight_decay"])
+
+    def _move(self, parameter: Parameter, rate: float, weight_decay: float) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"], state["fisher"] = 0, torch.zeros_like(parameter)
+        gradient = parameter.grad
+        assert gradient is not None  # noqa: S101 - the caller looked
+        state["step"] += 1
+        state["fisher"].mul_(self.decay)
+        state["fisher"].addcmul_(gradient, gradient, value=(1 - self.decay) * self.rows)
+        fisher = state["fisher"] / (1 - self.decay ** state["step"])
+        full = gradient.add(parameter, alpha=weight_decay)
+        parameter.addcdiv_(full, fisher.add_(self.damping), value=-rate)
 
 
-def _momentum(solver: Algorithm, groups: Groups) -> torch.optim.Optimizer:
-    assert isinstance(solver, Momentum)  # noqa: S101 - the registry below is keyed by class
-    return torch.optim.SGD(groups, lr=solver.learning_rate, momentum=solver.momentum, fused=True)
+def _optimizer(solver: Algorithm, groups: Groups) -> torch.optim.Optimizer:
+    """Return the torch optimizer of a solver.
 
-
-def _adam(solver: Algorithm, groups: Groups) -> torch.optim.Optimizer:
-    assert isinstance(solver, Adam)  # noqa: S101 - the registry below is keyed by class
-    betas = (solver.beta1, solver.beta2)
-    return torch.optim.Adam(groups, lr=solver.learning_rate, betas=betas, eps=1e-8, fused=True)
-
-
-OPTIMIZERS: dict[type[Algorithm], Callable[[Algorithm, Groups], torch.optim.Optimizer]] = {
-    Vanilla: _vanilla,
-    Momentum: _momentum,
-    Adam: _adam,
-}
-"""The torch optimizer of every solver that is built."""
+    Raises:
+        TypeError: the solver is LBFG, which has a step of its own.
+    """
+    rate = solver.learning_rate
+    match solver:
+        case Vanilla():
+            return torch.optim.SGD(groups, lr=rate, fused=True)
+        case Momentum():
+            return torch.optim.SGD(groups, lr=rate, momentum=solver.momentum, fused=True)
+        case Nesterov():
+            share = solver.momentum
+            return torch.optim.SGD(groups, lr=rate, momentum=share, nesterov=True, fused=True)
+        case Adam():
+            betas = (solver.beta1, solver.beta2)
+            return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=True)
+        case AdamW():
+            betas = (solver.beta1, solver.beta2)
+            return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=1e-8, fused=True)
+        case Adagrad():
+            return torch.optim.Adagrad(groups, lr=rate, eps=1e-10)
+        case RmsProp():
+            return torch.optim.RMSprop(groups, lr=rate, alpha=solver.decay, eps=1e-8)
+        case NaturalGradient():
+            return DiagonalFisher(groups, rate=rate)
+        case _:
+            raise TypeError(f"solver {solver.method} has no optimizer of torch")
 
 
 class Update:
@@ -55,29 +111,38 @@ class Update:
         self.options = options
         self.weights = list(weights)
         self.parameters = [*weights, *others]
-        # every group is a call of its own, so there are two only where they differ
-        groups: Groups = [{"params": self.parameters}]
-        if options.reg_l2:
-            groups = [
-                {"params": self.weights, "weight_decay": options.reg_l2},
-                {"params": list(others)},
-            ]
-        self.solver = OPTIMIZERS[type(options.algorithm)](options.algorithm, groups)
+        self.solver = _optimizer(options.algorithm, self._groups(list(others)))
         self.rate = options.algorithm.learning_rate
 
-    def __call__(self, rate: float) -> None:
-        """Take one step with the gradients the parameters hold."""
+    def _groups(self, others: list[Parameter]) -> Groups:
+        """Return the groups of parameters: each is a call, so there are two only if they differ."""
+        algorithm, decay = self.options.algorithm, self.options.reg_l2
+        if isinstance(algorithm, AdamW):
+            decay = algorithm.weight_decay
+        elif not decay:
+            return [{"params": self.parameters}]
+        return [
+            {"params": self.weights, "weight_decay": decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+
+    def __call__(self, rate: float, rows: int = 1) -> None:
+        """Take one step with the gradients the parameters hold, of a mini-batch of ``rows``."""
         self._set_rate(rate)
         self._clip()
         if self.options.reg_l1:
             self._add_l1()
+        if self.options.reg_l2 and isinstance(self.options.algorithm, AdamW):
+            self._add_l2()
+        if isinstance(self.solver, DiagonalFisher):
+            self.solver.rows = rows
         self.solver.step()
         self.solver.zero_grad(set_to_none=True)
 
     def _set_rate(self, rate: float) -> None:
         if rate == self.rate:
             return
-        if isinstance(self.options.algorithm, Momentum):
+        if isinstance(self.options.algorithm, Momentum | Nesterov):
             rate = max(rate, LEAST_RATE)
             self._rescale(self.rate / rate)
         self.rate = rate
@@ -107,3 +172,9 @@ class Update:
         for parameter in self.weights:
             if parameter.grad is not None:
                 parameter.grad.add_(parameter.detach().sign(), alpha=self.options.reg_l1)
+
+    def _add_l2(self) -> None:
+        """Add the penalty's gradient where torch decays weights by another way."""
+        for parameter in self.weights:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach(), alpha=self.options.reg_l2)

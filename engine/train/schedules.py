@@ -1,12 +1,14 @@
-"""Learning-rate policies: pure functions of the epoch and the count of weight updates.
+"""Learning-rate policies: pure functions of a moment of a run.
 
-Source: the deepLearn optimizer options, with INV counted in weight updates as in Caffe's solver.
+Source: the deepLearn optimizer options, with INV counted in weight updates as in Caffe's solver;
+CYCLICLR and REDUCELRONPLATEAU are its published rate functions; COSINE and the warm-up are ours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import cos, floor, inf, pi
 
-from engine.train.config import Algorithm
+from engine.train.algorithms import Algorithm
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,15 @@ class Moment:
         epoch: 0-based.
         max_epochs: epochs of the whole run.
         update: 0-based count of weight updates since the run began.
+        updates: of an epoch.
+        losses: of the epochs that have ended.
     """
 
     epoch: int
     max_epochs: int
     update: int
+    updates: int = 1
+    losses: Sequence[float] = ()
 
 
 def fixed(solver: Algorithm, moment: Moment) -> float:
@@ -51,24 +57,77 @@ def inv(solver: Algorithm, moment: Moment) -> float:
     return solver.learning_rate * float((1 + solver.gamma * moment.update) ** -solver.power)
 
 
+def cyclic(solver: Algorithm, moment: Moment) -> float:
+    """Return a rate that rises and falls evenly between the initial one and maxLearningRate.
+
+    With S = factor * updates of an epoch and c the 1-based count of updates:
+    cycle = floor(1 + c / 2S), x = |c / S - 2 cycle + 1|, rate + (max - rate) max(0, 1 - x).
+
+    Source: Smith (2017), the triangular policy.
+    """
+    top = solver.max_learning_rate
+    assert top is not None  # noqa: S101 - CYCLICLR is not valid without
+    half = moment.updates * solver.factor
+    count = moment.update + 1
+    cycle = floor(1 + count / (2 * half))
+    x = abs(count / half - 2 * cycle + 1)
+    return solver.learning_rate + (top - solver.learning_rate) * max(0.0, 1 - x)
+
+
+def plateau(solver: Algorithm, moment: Moment) -> float:
+    """Return rate * gamma^k, k the falls after more than ``patience`` epochs without a best loss.
+
+    In ``coolDown`` epochs, at the start and after every fall, nothing is counted.
+    """
+    best, waited, cooling, falls = inf, 0, solver.cool_down, 0
+    for loss in moment.losses:
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if cooling:
+            cooling, waited = cooling - 1, 0
+        if waited > solver.patience:
+            waited, cooling, falls = 0, solver.cool_down, falls + 1
+    return solver.learning_rate * float(solver.gamma**falls)
+
+
+def cosine(solver: Algorithm, moment: Moment) -> float:
+    """Return min + (rate - min) (1 + cos(pi t / T)) / 2, t of the T updates of the run.
+
+    Source: Loshchilov, Hutter (2017), equation 5, with one run.
+    """
+    least = min(solver.min_learning_rate, solver.learning_rate)
+    part = min(1.0, moment.update / (moment.updates * moment.max_epochs))
+    return least + (solver.learning_rate - least) * (1 + cos(pi * part)) / 2
+
+
 SCHEDULES: dict[str, Callable[[Algorithm, Moment], float]] = {
     "FIXED": fixed,
     "STEP": step,
     "MULTISTEP": multistep,
     "POLY": poly,
     "INV": inv,
+    "CYCLICLR": cyclic,
+    "REDUCELRONPLATEAU": plateau,
+    "COSINE": cosine,
 }
 """Every policy by its wire name."""
 
 
 def learning_rate(solver: Algorithm, moment: Moment) -> float:
-    """Return the rate of a weight update."""
-    return SCHEDULES[solver.learning_rate_policy](solver, moment)
+    """Return the rate of a weight update.
+
+    In the W updates of the ``warmUp`` epochs it is the policy's times (update + 1) / W.
+
+    Source: Goyal et al. (2017), gradual warm-up.
+    """
+    rate = SCHEDULES[solver.learning_rate_policy](solver, moment)
+    warming = solver.warm_up * moment.updates
+    return rate * (moment.update + 1) / warming if moment.update < warming else rate
 
 
 def epoch_rates(solver: Algorithm, epochs: int, updates_per_epoch: int = 1) -> list[float]:
     """Return the rate at the start of every epoch of a run, without training."""
     return [
-        learning_rate(solver, Moment(epoch, epochs, epoch * updates_per_epoch))
+        learning_rate(solver, Moment(epoch, epochs, epoch * updates_per_epoch, updates_per_epoch))
         for epoch in range(epochs)
     ]

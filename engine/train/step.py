@@ -1,6 +1,6 @@
 """One training step and one pass of validation; nothing here waits for the device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 import torch
@@ -11,6 +11,7 @@ from engine.compile.lower import CompiledModel
 from engine.data.batches import Batch, BatchSource
 from engine.data.grade import grade
 from engine.errors import TrainingError
+from engine.train.lbfgs import Evaluation, Lbfgs
 from engine.train.optimizers import Update
 
 
@@ -22,26 +23,37 @@ def train_step(
     With several task layers the errors are added up like the losses.
     What is minimised is the mean loss of the rows, summed over task layers, plus the penalties.
     """
-    raw = model(batch.inputs)
-    losses, errors = [], []
-    for name, task in model.tasks.items():
-        losses.append(task.loss(raw[name], batch.targets[name]).sum())
-        with torch.no_grad():
-            errors.append(task.fit_error(raw[name].detach(), batch.targets[name]).sum())
-    total = _sum(losses)
+    total, error = _sums(model, batch)
     # the gradient of the mean, without dividing the sum on the device
     total.backward(total.new_tensor(1.0 / batch.rows))  # type: ignore[no-untyped-call]
-    update(rate)
-    return total.detach(), _sum(errors)
+    update(rate, batch.rows)
+    return total.detach(), error
+
+
+def evaluate(
+    model: CompiledModel, solver: Lbfgs, batches: Iterable[Batch], rows: int
+) -> Evaluation:
+    """Return the objective and its gradient over mini-batches of ``rows`` in all."""
+    loss = torch.zeros((), dtype=torch.float64, device=model.device)
+    error = torch.zeros_like(loss)
+    for batch in batches:
+        total, wrong = _sums(model, batch.to(model.device))
+        total.backward(total.new_tensor(1.0 / rows))  # type: ignore[no-untyped-call]
+        loss += total.detach()
+        error += wrong
+    gradient = solver.collect()
+    objective = float(loss) / rows + solver.penalties()
+    return Evaluation(objective, gradient, loss, error, model.moments.pooled())
 
 
 def validate(model: CompiledModel, source: BatchSource, batch_rows: int) -> tuple[float, float]:
     """Return mean loss and fit error of a table, with stored statistics and no dropout.
 
-    Rows whose level training did not see count as wrong and have no loss.
+    Rows whose level training did not see count as wrong and have no loss. With several task layers
+    the means are added up.
     """
     model.eval()
-    sums = torch.zeros(4, dtype=torch.float64, device=model.device)
+    sums = {name: torch.zeros(4, dtype=torch.float64, device=model.device) for name in model.tasks}
     with torch.inference_mode():
         for batch in source.epoch(batch_rows):
             here = batch.to(model.device)
@@ -49,9 +61,13 @@ def validate(model: CompiledModel, source: BatchSource, batch_rows: int) -> tupl
             for name, task in model.tasks.items():
                 result = grade(task, raw[name], here.targets[name])
                 parts = (result.loss, result.has_loss, result.error, result.has_error)
-                sums += torch.stack([part.sum(dtype=torch.float64) for part in parts])
-    loss, with_loss, error, with_error = sums.tolist()
-    return loss / max(with_loss, 1.0), error / max(with_error, 1.0)
+                sums[name] += torch.stack([part.sum(dtype=torch.float64) for part in parts])
+    losses, errors = 0.0, 0.0
+    for name, each in sums.items():
+        loss, with_loss, error, with_error = each.tolist()
+        losses += model.loss_scale(name) * loss / max(with_loss, 1.0)
+        errors += error / max(with_error, 1.0)
+    return losses, errors
 
 
 def norms(weights: Sequence[Parameter], reg_l1: float, reg_l2: float) -> tuple[float, float]:
@@ -74,14 +90,31 @@ class Meter:
     The sums are taken in the order of the batches, whenever they are read.
     """
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        *,
+        batches: int = 0,
+        total_rows: int = 0,
+        loss: float = 0.0,
+        error: float = 0.0,
+    ) -> None:
         self.epoch = epoch
         self.pending: list[Tensor] = []
         self.rows: list[int] = []
-        self.batches = 0
-        self.total_rows = 0
-        self.loss = 0.0
-        self.error = 0.0
+        self.batches = batches
+        self.total_rows = total_rows
+        self.loss = loss
+        self.error = error
+
+    def state(self) -> dict[str, float]:
+        """Return what was read so far, to go on from."""
+        return {
+            "batches": self.batches,
+            "total_rows": self.total_rows,
+            "loss": self.loss,
+            "error": self.error,
+        }
 
     def add(self, loss: Tensor, error: Tensor, rows: int) -> None:
         """Take a batch's sums without reading them."""
@@ -117,6 +150,17 @@ def not_finite(fact: str, epoch: int, batch: int | None = None) -> TrainingError
         "too large, or exploding gradients",
         **details,
     )
+
+
+def _sums(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the sums of loss and fit error of a mini-batch."""
+    raw = model(batch.inputs)
+    losses, errors = [], []
+    for name, task in model.tasks.items():
+        losses.append(task.loss(raw[name], batch.targets[name]).sum() * model.loss_scale(name))
+        with torch.no_grad():
+            errors.append(task.fit_error(raw[name].detach(), batch.targets[name]).sum())
+    return _sum(losses), _sum(errors)
 
 
 def _sum(parts: Sequence[Tensor]) -> Tensor:

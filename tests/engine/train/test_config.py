@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from engine.errors import NotSupportedError, TrainingError
 from engine.layers.base import BuildOptions
-from engine.train.config import Adam, Momentum, Optimizer, Vanilla, resolved_seed
+from engine.train.algorithms import Adam, Momentum, Vanilla
+from engine.train.config import Optimizer, resolved_seed
 
 
 def test_an_empty_dictionary_is_one_epoch_of_plain_descent() -> None:
@@ -29,15 +30,12 @@ def test_solvers_have_the_defaults_of_the_dialect() -> None:
 @pytest.mark.parametrize(
     ("options", "shown"),
     [
-        ({"algorithm": {"method": "LBFG", "m": 3}}, "algorithm.method = 'LBFG'"),
-        ({"algorithm": {"method": "NATGRAD"}}, "algorithm.method = 'NATGRAD'"),
         ({"algorithm": {"method": "ADAM", "use_locking": False}}, "algorithm.useLocking = False"),
         ({"algorithm": {"learning_rate_policy": "FCMP"}}, "algorithm.learningRatePolicy = 'FCMP'"),
         ({"algorithm": {"fcmp_learning_rate": "f"}}, "algorithm.fcmpLearningRate = 'f'"),
         ({"mode": {"type": "DOWNPOUR"}}, "mode.type = 'DOWNPOUR'"),
         ({"mode": {"sync_freq": 2}}, "mode.syncFreq = 2"),
         ({"flush_weights": True}, "flushWeights = True"),
-        ({"snapshot_freq": 3}, "snapshotFreq = 3"),
         ({"mini_batch_buf_size": 8}, "miniBatchBufSize = 8"),
     ],
 )
@@ -71,6 +69,20 @@ def test_clipping_bounds_must_be_in_order() -> None:
         ValidationError, match=r"clipGradMin got 2\.0, expected at most clipGradMax = 1\.0"
     ):
         Vanilla(clip_grad_min=2.0, clip_grad_max=1.0)
+
+
+def test_a_cycle_needs_its_top() -> None:
+    with pytest.raises(
+        ValidationError, match="learningRatePolicy CYCLICLR got no maxLearningRate, expected one"
+    ):
+        Vanilla(learning_rate_policy="CYCLICLR")
+
+
+def test_lbfg_without_a_mini_batch_size_takes_the_whole_table() -> None:
+    lbfg = {"algorithm": {"method": "LBFG"}}
+    assert Optimizer.model_validate(lbfg).is_full_batch
+    assert not Optimizer.model_validate({**lbfg, "mini_batch_size": 8}).is_full_batch
+    assert not Optimizer().is_full_batch
 
 
 def test_the_mini_batch_is_per_thread() -> None:

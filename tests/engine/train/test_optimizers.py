@@ -4,7 +4,7 @@ import torch
 from torch.nn import Parameter
 
 from engine.train.config import Optimizer
-from engine.train.optimizers import OPTIMIZERS, Update
+from engine.train.optimizers import Update
 
 RATES = [0.1, 0.1, 0.02, 0.004]
 GRADIENTS = np.random.default_rng(3).normal(size=(len(RATES), 5)).astype(np.float32)
@@ -25,7 +25,7 @@ def steps(options: Optimizer, *, is_weight: bool = True) -> list[np.ndarray]:
 
 def options(method: str, **more: object) -> Optimizer:
     algorithm = {"method": method, "learning_rate": RATES[0]}
-    own = ("momentum", "beta1", "beta2", "clip_grad_min", "clip_grad_max")
+    own = ("momentum", "beta1", "beta2", "clip_grad_min", "clip_grad_max", "decay", "weight_decay")
     algorithm |= {name: value for name, value in more.items() if name in own}
     rest = {name: value for name, value in more.items() if name not in own}
     return Optimizer.model_validate({"algorithm": algorithm, **rest})
@@ -108,9 +108,63 @@ def test_a_rate_that_vanishes_leaves_momentum_finite() -> None:
     assert found == pytest.approx([-0.1, -0.15, -0.175], rel=1e-5)
 
 
-def test_every_solver_that_is_built_has_an_optimizer() -> None:
-    assert {kind.model_fields["method"].default for kind in OPTIMIZERS} == {
-        "VANILLA",
-        "MOMENTUM",
-        "ADAM",
-    }
+def test_nesterov_looks_ahead_along_its_velocity() -> None:
+    # v = mu v - rate g; w += mu v - rate g (Sutskever 2013, w at the point that looks ahead)
+    w, v = START.astype(np.float64), np.zeros(5)
+    found = steps(options("NESTEROV", momentum=0.8))
+    for rate, gradient, each in zip(RATES, GRADIENTS, found, strict=True):
+        v = 0.8 * v - rate * gradient
+        w = w + 0.8 * v - rate * gradient
+        np.testing.assert_allclose(each, w, rtol=1e-5, atol=1e-6)
+
+
+def test_adagrad_divides_by_the_root_of_all_squares() -> None:
+    w, s = START.astype(np.float64), np.zeros(5)
+    for rate, gradient, each in zip(RATES, GRADIENTS, steps(options("ADAGRAD")), strict=True):
+        s += gradient.astype(np.float64) ** 2
+        w = w - rate * gradient / (np.sqrt(s) + 1e-10)
+        np.testing.assert_allclose(each, w, rtol=1e-5, atol=1e-6)
+
+
+def test_rmsprop_divides_by_the_root_of_a_running_mean_of_squares() -> None:
+    w, s = START.astype(np.float64), np.zeros(5)
+    found = steps(options("RMSPROP", decay=0.7))
+    for rate, gradient, each in zip(RATES, GRADIENTS, found, strict=True):
+        s = 0.7 * s + 0.3 * gradient.astype(np.float64) ** 2
+        w = w - rate * gradient / (np.sqrt(s) + 1e-8)
+        np.testing.assert_allclose(each, w, rtol=1e-5, atol=1e-6)
+
+
+def test_adamw_takes_decay_past_the_moments_and_the_penalty_through_them() -> None:
+    w, m, s = START.astype(np.float64), np.zeros(5), np.zeros(5)
+    found = steps(options("ADAMW", beta1=0.7, beta2=0.95, weight_decay=0.2, reg_l2=0.5))
+    for t, (rate, gradient) in enumerate(zip(RATES, GRADIENTS, strict=True), start=1):
+        g = gradient + 0.5 * w
+        w = w - rate * 0.2 * w
+        m = 0.7 * m + 0.3 * g
+        s = 0.95 * s + 0.05 * g**2
+        w = w - rate * (m / (1 - 0.7**t)) / (np.sqrt(s / (1 - 0.95**t)) + 1e-8)
+        np.testing.assert_allclose(found[t - 1], w, rtol=1e-5, atol=1e-6)
+
+
+def test_adamw_decays_no_biases() -> None:
+    decayed = steps(options("ADAMW", weight_decay=0.5), is_weight=False)[-1]
+    np.testing.assert_array_equal(decayed, steps(options("ADAM"), is_weight=False)[-1])
+
+
+def test_natural_gradient_divides_by_the_running_fisher_diagonal() -> None:
+    w, fisher = START.astype(np.float64), np.zeros(5)
+    parameter = Parameter(torch.from_numpy(START.copy()))
+    update = Update(options("NATGRAD", reg_l2=0.5), [parameter], [])
+    rows = [4, 4, 4, 2]
+    for t, (rate, gradient, n) in enumerate(zip(RATES, GRADIENTS, rows, strict=True), start=1):
+        fisher = 0.95 * fisher + 0.05 * n * gradient.astype(np.float64) ** 2
+        w = w - rate * (gradient + 0.5 * w) / (fisher / (1 - 0.95**t) + 1e-3)
+        parameter.grad = torch.from_numpy(gradient.copy())
+        update(rate, n)
+        np.testing.assert_allclose(parameter.detach().numpy(), w, rtol=1e-5, atol=1e-6)
+
+
+def test_the_solver_with_its_own_step_has_no_optimizer_of_torch() -> None:
+    with pytest.raises(TypeError, match=r"^solver LBFG has no optimizer of torch$"):
+        Update(options("LBFG"), [], [])

@@ -1,6 +1,10 @@
-import pytest
+from typing import get_args
 
-from engine.train.config import Algorithm, Vanilla
+import numpy as np
+import pytest
+import torch
+
+from engine.train.algorithms import Algorithm, Policy, Vanilla
 from engine.train.schedules import SCHEDULES, Moment, epoch_rates, learning_rate
 
 
@@ -47,5 +51,58 @@ def test_epoch_rates_of_inv_are_those_of_the_first_update() -> None:
     assert epoch_rates(inv, 3, updates_per_epoch=4) == pytest.approx([1.0, 1 / 5, 1 / 9])
 
 
+@pytest.mark.parametrize("updates", [93, 94])
+def test_cyclic_rates_are_those_of_the_published_function(updates: int) -> None:
+    # verified values of the reference for both counts of mini-batches
+    cyclic = solver(
+        learning_rate=1e-4, learning_rate_policy="CYCLICLR", max_learning_rate=0.01, factor=2
+    )
+    rates = epoch_rates(cyclic, 4, updates)
+    assert [f"{rate:.6f}" for rate in rates] == ["0.000153", "0.005103", "0.009947", "0.004997"]
+
+
+def test_a_plateau_falls_when_patience_and_cool_down_are_over() -> None:
+    # cool-down 2 covers epochs 0 and 1; epochs 2, 3 and 4 are not better: 3 > patience 2, a fall;
+    # cool-down again in 5 and 6; 7 is a new best; 8, 9 and 10 are not: another fall
+    losses = [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.5, 0.5, 0.6, 0.5]
+    policy = {"learning_rate_policy": "REDUCELRONPLATEAU", "gamma": 0.1}
+    plateau = solver(learning_rate=1.0, patience=2, cool_down=2, **policy)
+    rates = [learning_rate(plateau, Moment(e, 20, e, 1, losses[:e])) for e in range(12)]
+    assert rates == pytest.approx([1.0] * 5 + [0.1] * 6 + [0.01])
+
+
+def test_a_plateau_falls_where_that_of_torch_does() -> None:
+    losses = np.random.default_rng(4).random(60).round(2).tolist()
+    policy = {"learning_rate_policy": "REDUCELRONPLATEAU", "gamma": 0.5}
+    plateau = solver(learning_rate=1.0, patience=3, cool_down=4, **policy)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    other = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=3, cooldown=4, threshold=0.0, eps=0.0
+    )
+    other.cooldown_counter = 4  # the dialect cools down at the start, too
+    for epoch, loss in enumerate(losses):
+        found = learning_rate(plateau, Moment(epoch, 60, epoch, 1, losses[:epoch]))
+        assert found == pytest.approx(optimizer.param_groups[0]["lr"])
+        other.step(loss)
+
+
+def test_cosine_falls_as_that_of_torch() -> None:
+    cosine = solver(learning_rate=0.2, learning_rate_policy="COSINE", min_learning_rate=0.01)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
+    other = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=12, eta_min=0.01)
+    for update in range(12):
+        found = learning_rate(cosine, Moment(update // 4, 3, update, 4))
+        assert found == pytest.approx(other.get_last_lr()[0])
+        optimizer.step()
+        other.step()
+
+
+def test_a_warm_up_rises_evenly_to_the_rate_of_the_policy() -> None:
+    warm = solver(learning_rate=1.0, learning_rate_policy="STEP", step_size=2, warm_up=2)
+    rates = [learning_rate(warm, Moment(t // 2, 3, t, 2)) for t in range(6)]
+    # four updates of warm-up, then the fall of the third epoch
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1.0, 0.1, 0.1])
+
+
 def test_every_policy_but_fcmp_is_built() -> None:
-    assert set(SCHEDULES) == {"FIXED", "STEP", "MULTISTEP", "POLY", "INV"}
+    assert set(SCHEDULES) == set(get_args(Policy)) - {"FCMP"}
