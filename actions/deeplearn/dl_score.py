@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from actions.context import Context
+from actions.deeplearn.data_roles import TextParms
 from actions.deeplearn.processors import GpuParameter, device_name, threads_of
 from actions.deeplearn.scoring import Scoring
 from actions.params import ActionParams, LayerName, OutTable, TableRef, Variable
@@ -16,7 +17,7 @@ Never = Literal["NONE"]
 class DlScoreParams(ActionParams):
     """Parameters of deepLearn.dlScore."""
 
-    later = ("textParms", "hasOutputTermIds", "initOutputEmbeddings", "attributes")
+    later = ("hasOutputTermIds", "initOutputEmbeddings", "attributes")
 
     table: TableRef
     """The data to score; it need not have the target."""
@@ -40,6 +41,8 @@ class DlScoreParams(ActionParams):
     """WIDE gives a column for every number of a layer's output; JPG is not supported yet."""
     display_class_score_info: Literal["ALL", "NONE"] = "NONE"
     """Also answer with counts per level."""
+    text_parms: TextParms | None = None
+    """Embeddings of texts; left out: those kept with the weights."""
     buffer_size: PositiveInt | None = None
     """Rows scored at a time; it changes speed and memory only."""
     mini_batch_buf_size: PositiveInt | None = None

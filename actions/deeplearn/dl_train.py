@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from actions.context import Context
+from actions.deeplearn.data_roles import DataSpecParams, Sequence, SequenceOpts, TextParms
 from actions.deeplearn.processors import GpuParameter, device_name, threads_of
 from actions.deeplearn.training import Training
 from actions.params import ActionParams, OutTable, TableRef, Variable
@@ -18,12 +19,6 @@ class DlTrainParams(ActionParams):
     """Parameters of deepLearn.dlTrain."""
 
     later = (
-        "texts",
-        "targetSequence",
-        "sequence",
-        "sequenceOpts",
-        "textParms",
-        "dataSpecs",
         "weight",
         "attributes",
         "repeatWeightTable",
@@ -51,6 +46,19 @@ class DlTrainParams(ActionParams):
     """Variables to predict; left out: ``_label_``."""
     nominals: Annotated[tuple[Variable, ...], Aliases("nominal")] = ()
     """Numeric variables that are taken as categories; text always is."""
+    texts: Annotated[tuple[Variable, ...], Aliases("text")] = ()
+    """Inputs that are text, read token by token."""
+    text_parms: TextParms | None = None
+    """How texts are read."""
+    sequence: Sequence | None = None
+    """How the inputs make a sequence, and how long the sequences of a row are."""
+    sequence_opts: SequenceOpts | None = None
+    """The old form of ``sequence``."""
+    target_sequence: tuple[Variable, ...] = ()
+    """The target of every step of a sequence, in place of ``target``."""
+    data_specs: Annotated[tuple[DataSpecParams, ...], Aliases("dataSpec")] = ()
+    """What every input layer is fed with and every task layer is to predict, in place of
+    ``inputs`` and ``target``."""
     missing: Imputation = "MEAN"
     """Replacement of missing interval inputs; NONE drops the row."""
     target_missing: Imputation = "MEAN"

@@ -5,6 +5,8 @@ from actions.errors import InvalidParameters
 from actions.expression import resolve
 from actions.params import TableRef, Variable
 from actions.reading import OpenTable, open_table
+from engine.data.forms import default_names, task_forms
+from engine.graph.spec import Graph
 
 IMAGE = "_image_"
 LABEL = "_label_"
@@ -36,6 +38,22 @@ def chosen(table: OpenTable, parameter: str, given: tuple[Variable, ...], defaul
         parameter=parameter,
         known=list(columns),
     )
+
+
+def predicted(table: OpenTable, graph: Graph, given: tuple[Variable, ...]) -> Names:
+    """Return the columns to predict: those given, else what the model's task layer looks for.
+
+    Raises:
+        ColumnNotFound: a column does not exist.
+        InvalidParameters: none is given and the table has none that the layer looks for.
+    """
+    forms = task_forms(graph)
+    if given or len(forms) != 1:
+        return chosen(table, "target", given, LABEL)
+    if forms[0].kind == "none":
+        return ()
+    found = default_names(forms[0], table.all_columns.names)
+    return found or chosen(table, "target", given, LABEL)
 
 
 def narrowed(ctx: Context, ref: TableRef, columns: Names) -> OpenTable:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from actions.answers import description, output_tables, result_table
 from actions.columns import engine_columns
 from actions.context import Context
+from actions.deeplearn.data_roles import embeddings
 from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, LABEL, narrowed
 from actions.deeplearn.schemas import bind_weights, check_declared, check_layout, read_schema
@@ -172,6 +173,7 @@ class Scoring:
             layers=self.layers,
             batch_rows=min((size for size in sizes if size is not None), default=BATCH_ROWS),
             device=choose_device(self.device),
+            embeddings=embeddings(self.ctx, self.p.text_parms),
         )
 
     def _sink(self, stack: ExitStack, out: Any, columns: Sequence[OutputColumn]) -> _Sink | None:

@@ -5,12 +5,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actions.answers import output_tables
 from actions.builtin.about import versions
 from actions.columns import engine_columns
 from actions.context import Context
+from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_request
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
@@ -18,6 +19,7 @@ from actions.deeplearn.schemas import declared
 from actions.deeplearn.summary import model_info, training_bytes
 from actions.deeplearn.trainlog import TrainLog
 from actions.errors import InvalidParameters, TableExists, TableNotFound
+from actions.fields import camel
 from actions.params import OutTable, TableRef
 from actions.ports import StoredModel, TableInfo, WeightsHeader
 from actions.reading import OpenTable, open_table
@@ -29,6 +31,7 @@ from engine.data.columns import Columns
 from engine.data.encode import Encoder, Purpose
 from engine.data.learn import learn_schema
 from engine.data.schema import Schema, SchemaRequest, bound_graph
+from engine.data.text import Embeddings
 from engine.data.variables import ImageInput
 from engine.devices import choose_device, seeded
 from engine.graph.infer import account, check_trainable
@@ -82,33 +85,62 @@ class Training:
     @cached_property
     def request(self) -> SchemaRequest:
         """The roles of the columns."""
-        whole = open_table(self.ctx, self.p.table)
+        p, whole = self.p, open_table(self.ctx, self.p.table)
+        shared: dict[str, Any] = {
+            "nominals": names(p.nominals, whole),
+            "missing": p.missing,
+            "target_missing": p.target_missing,
+            "target_order": p.target_order,
+        }
+        if p.data_specs:
+            self._refuse_with_specs()
+            return SchemaRequest(
+                specs=tuple(data_spec(each, whole) for each in p.data_specs), **shared
+            )
+        inputs = chosen(whole, "inputs", p.inputs or p.texts, IMAGE)
+        is_sequence = bool(p.target_sequence)
         return SchemaRequest(
-            inputs=chosen(whole, "inputs", self.p.inputs, IMAGE),
-            target=predicted(whole, self.stored.graph, self.p.target),
-            nominals=chosen(whole, "nominals", self.p.nominals, "") if self.p.nominals else (),
-            missing=self.p.missing,
-            target_missing=self.p.target_missing,
-            target_order=self.p.target_order,
+            inputs=inputs,
+            target=() if is_sequence else predicted(whole, self.stored.graph, p.target),
+            target_sequence=names(p.target_sequence, whole),
+            texts=names(p.texts, whole),
+            sequence=sequence_request(p.sequence, p.sequence_opts, len(inputs), whole),
+            **shared,
         )
+
+    def _refuse_with_specs(self) -> None:
+        """Refuse what ``dataSpecs`` says already."""
+        for name in ("inputs", "target", "texts", "target_sequence", "sequence", "sequence_opts"):
+            if getattr(self.p, name):
+                wire = camel(name)
+                raise InvalidParameters(
+                    f"parameter {wire!r} got a value together with 'dataSpecs', expected it in the "
+                    "specs of the layers",
+                    parameter=wire,
+                )
+
+    @cached_property
+    def embeddings(self) -> Embeddings | None:
+        """The vectors of the terms of texts."""
+        return embeddings(self.ctx, self.p.text_parms)
 
     @cached_property
     def table(self) -> OpenTable:
         """The training data, with the columns that are used."""
-        return narrowed(self.ctx, self.p.table, (*self.request.inputs, *self.request.target))
+        return narrowed(self.ctx, self.p.table, self.request.columns)
 
     @cached_property
     def valid(self) -> OpenTable | None:
         """The validation data."""
         ref = self.p.valid_table
-        columns = (*self.request.inputs, *self.request.target)
-        return None if ref is None else narrowed(self.ctx, ref, columns)
+        return None if ref is None else narrowed(self.ctx, ref, self.request.columns)
 
     @cached_property
     def schema(self) -> Schema:
         """How rows become tensors, learned in one pass over the training data."""
         options = self.p.optimizer.build_options(force_equal_padding=self.p.force_equal_padding)
-        return learn_schema(self.request, self.stored.graph, _columns(self.table), options)
+        graph, columns = self.stored.graph, _columns(self.table)
+        return learn_schema(self.request, graph, columns, options, self.embeddings)
 
     @cached_property
     def graph(self) -> Graph:
@@ -123,7 +155,9 @@ class Training:
     @cached_property
     def model(self) -> CompiledModel:
         """The network, with starting weights."""
-        return compile_graph(self.graph, self.schema.options, generator=seeded(self.seed))
+        model = compile_graph(self.graph, self.schema.options, generator=seeded(self.seed))
+        model.loss_scales = self.schema.loss_scales
+        return model
 
     @cached_property
     def batch_rows(self) -> int:
@@ -158,7 +192,7 @@ class Training:
             _refuse_taken(self.ctx, out)
 
     def _source(self, table: OpenTable, purpose: Purpose) -> BatchSource:
-        encoder = Encoder(self.schema, purpose)
+        encoder = Encoder(self.schema, purpose, self.embeddings)
         if self._row_bytes() * table.info.rows <= RESIDENT_BYTES:
             source = ResidentSource.read(encoder, _columns(table))
             return source if self.device == "cpu" else source.to(choose_device(self.device))

@@ -17,7 +17,8 @@ from engine.data.targets import (
     VariablesLearner,
     read_none,
 )
-from engine.layers.base import TargetForm
+from engine.graph.spec import Graph
+from engine.layers.base import TargetForm, TaskLayer
 
 LABEL = "_label_"
 """The target variable when none is named."""
@@ -37,6 +38,15 @@ READERS: dict[str, Callable[[Any, Reading], npt.NDArray[Any]]] = {
     **STEP_READERS,
 }
 """By the kind of target; variables are encoded by the encoder itself."""
+
+
+def task_forms(graph: Graph) -> list[TargetForm]:
+    """Return how the task layers of a graph want their targets to be read, in order of id."""
+    return [
+        node.layer.target_form([graph.shapes[source] for source in node.sources])
+        for node in graph.nodes
+        if isinstance(node.layer, TaskLayer)
+    ]
 
 
 def default_names(form: TargetForm, columns: Sequence[str]) -> tuple[str, ...]:

@@ -76,6 +76,16 @@ class SchemaRequest(Frozen):
     specs: tuple[DataSpec, ...] = ()
     """One for every input layer and task layer, in place of all inputs and targets above."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is asked for, each once."""
+        names = [*self.inputs, *self.target, *self.target_sequence]
+        for spec in self.specs:
+            names += spec.data if spec.length is None else (*spec.data, spec.length)
+        lengths = self.sequence or SequenceRequest()
+        names += [name for name in (lengths.input_length, lengths.target_length) if name]
+        return tuple(dict.fromkeys(names))
+
 
 class Schema(Frozen):
     """How the rows of a table become the tensors of a network, and predictions become values."""

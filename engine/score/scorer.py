@@ -15,6 +15,7 @@ from engine.compile.lower import CompiledModel
 from engine.data.columns import Columns, Mask, row_count
 from engine.data.encode import Encoded, Encoder
 from engine.data.schema import Schema, source_columns
+from engine.data.text import Embeddings
 from engine.graph.infer import infer_shapes
 from engine.score.makers import make_report
 from engine.score.outputs import OutputColumn, Values, layer_columns
@@ -70,6 +71,7 @@ class Scorer:
         layers: names of layers whose outputs are returned too; the model was compiled for them.
         batch_rows: most rows encoded and scored at a time; fewer where the widest layer would
             hold more than ``WIDEST_VALUES``. It changes speed and memory only.
+        embeddings: vectors of the terms of texts, in place of those kept with the schema.
     """
 
     model: CompiledModel
@@ -79,6 +81,7 @@ class Scorer:
     layers: Sequence[str] = ()
     batch_rows: int = BATCH_ROWS
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    embeddings: Embeddings | None = None
 
     def __post_init__(self) -> None:
         several = len(self.schema.targets) > 1
@@ -92,9 +95,10 @@ class Scorer:
                     self.encode_name,
                     self.top_probs,
                     str(layer_id) if several else "",
+                    self.model.graph.shapes[target.layer] or (),
                 )
             )
-        self.encoder = Encoder(self.schema, "score")
+        self.encoder = Encoder(self.schema, "score", self.embeddings)
         self.rows_read = self.rows_used = 0
 
     @property

@@ -245,7 +245,7 @@ class TestFlowers:
         ({"gpu": True}, DeviceError, r"^device got 'cuda:0', expected one of cpu$"),
         ({"gpu": {"devices": [0, 1]}}, NotSupportedError, r"^parameter 'gpu' got more than one"),
         ({"gpu": {"precision": "fp16"}}, NotSupportedError, r"'gpu' got precision FP16, which"),
-        ({"dataSpecs": [{}]}, NotSupportedError, r"^parameter 'dataSpecs' of deepLearn.dlTrain is"),
+        ({"weight": "x"}, NotSupportedError, r"^parameter 'weight' of deepLearn.dlTrain is"),
         (
             {"optimizer": {"algorithm": {"method": "LBFG"}}},
             NotSupportedError,
