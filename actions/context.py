@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actions.ports import CaslibStore, ModelStore, Session, SessionStore, TableStore, WeightStore
+from actions.ports import (
+    CaslibStore,
+    JobCheckpoint,
+    ModelStore,
+    Session,
+    SessionStore,
+    TableStore,
+    WeightStore,
+)
 from actions.results import Json, Message
 
 Reporter = Callable[[str, Mapping[str, Json]], None]
@@ -29,6 +37,11 @@ class Context:
         threads: processor threads the action may use.
         caslib_roots: folders inside which caslibs may be added.
         job_id: the job this action runs as, or None.
+        checkpoint: where the job leaves checkpoints, and finds the last one of an earlier attempt;
+            None outside of jobs.
+        checkpoint_s: least time between two checkpoints.
+        interrupted: whether the work should leave a checkpoint and raise ``Interrupted``.
+        attempt: how often a worker has taken the job.
         messages: the log lines of the answer, in order; append with :meth:`note` and :meth:`warn`.
     """
 
@@ -44,12 +57,20 @@ class Context:
     job_id: str | None = None
     report: Reporter = _nobody_listens
     cancelled: Callable[[], bool] = _never
+    checkpoint: JobCheckpoint | None = None
+    checkpoint_s: float = 30.0
+    interrupted: Callable[[], bool] = _never
+    attempt: int = 1
     messages: list[Message] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Add a note to the log of the answer and tell the job's followers."""
         self.messages.append(Message(text))
         self.report("note", {"text": text})
+
+    def record(self, text: str) -> None:
+        """Add a note to the log of the answer alone, of what an event tells the followers."""
+        self.messages.append(Message(text))
 
     def warn(self, text: str) -> None:
         """Add a warning to the log of the answer and tell the job's followers."""

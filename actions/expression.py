@@ -145,9 +145,9 @@ def resolve(name: str, columns: Sequence[str], table: str = "the table") -> str:
     Raises:
         ColumnNotFound: the table has none of that name; the message names the nearest.
     """
-    by_fold = {each.casefold(): each for each in columns}
     if name in columns:
         return name
+    by_fold = {each.casefold(): each for each in columns}
     if name.casefold() in by_fold:
         return by_fold[name.casefold()]
     near = [by_fold[each] for each in get_close_matches(name.casefold(), by_fold, n=3)]

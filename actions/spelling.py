@@ -8,6 +8,7 @@ Conversion goes bottom up: every nested object becomes an instance of its class 
 around it is validated, so that a failure is reported under the path the caller wrote.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -28,6 +29,9 @@ __all__ = ["Unknown", "from_wire", "json_schema", "layer_types", "to_wire"]
 
 Unknown = Literal["refuse", "warn"]
 M = TypeVar("M", bound=BaseModel)
+
+_SHOULD = re.compile(r"^(Input|String|List|Tuple|Dictionary) should (be |have )?")
+"""How pydantic's sentences begin, in front of what was expected."""
 
 SHOWN_CHARACTERS = 80
 """Longest value repeated in a message."""
@@ -347,8 +351,8 @@ def _sentence(
     where = f"parameter {wire!r}" if wire else "the parameters"
     if failure["type"] == "missing":
         return f"{where} is required", {"parameter": wire, "got": None, "expected": "a value"}
-    text = failure["msg"].removeprefix("Value error, ").removeprefix("Input should ")
-    expected = text.removeprefix("be ")
+    text = failure["msg"].removeprefix("Value error, ")
+    expected = _SHOULD.sub("", text)
     facts = {"parameter": wire, "got": _shown(failure["input"]), "expected": expected}
     if failure["type"] == "value_error":
         got = f" got {_shown(failure['input'])}" if failure["loc"] else ""

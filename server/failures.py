@@ -56,6 +56,9 @@ STATUS: Mapping[type[EngineError], int] = {
 }
 """Status of an error class and of all below it that are not named themselves."""
 
+LONGEST_MESSAGE = 2000
+"""Characters of a message; a longer one repeats something very long that the caller has sent."""
+
 INTERNAL = "internal"
 """Code of every failure that nobody declared."""
 
@@ -77,7 +80,7 @@ def failure(error: BaseException) -> dict[str, Json]:
     """
     if isinstance(error, EngineError):
         details = {name: _plain(value) for name, value in error.details.items()}
-        return {"code": error.code, "message": error.message, "details": details}
+        return {"code": error.code, "message": _short(error.message), "details": details}
     entry = uuid4().hex
     LOG.error("unexpected failure %s", entry, exc_info=error)
     message = f"the server failed in an unexpected way; its log has the entry {entry}"
@@ -90,10 +93,17 @@ def _declared(root: type[EngineError]) -> Iterator[type[EngineError]]:
         yield from _declared(kind)
 
 
+def _short(text: str) -> str:
+    half = LONGEST_MESSAGE // 2
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
+
+
 def _plain(value: object) -> Json:
+    if isinstance(value, str):
+        return _short(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, int | float | bool):
         return value
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}

@@ -12,6 +12,9 @@ REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
 JOB: ContextVar[str | None] = ContextVar("job", default=None)
 """Id of the job that is being run."""
 
+CHATTY = ("alembic", "uvicorn")
+"""Libraries whose notes of every start and stop tell nothing that our own lines do not."""
+
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 """Fields that every record has, or that repeat the message for terminals."""
 
@@ -41,3 +44,5 @@ def start_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

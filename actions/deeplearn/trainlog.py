@@ -3,6 +3,7 @@
 Source: the deepLearn reference, log notes of dlTrain (1.5).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 START, EPOCHS, BATCHES = 1, 2, 3
 MEGABYTE = 1 << 20
+MOST_NAMES = 12
+"""Target variables that are named; the others are counted."""
 
 
 @dataclass
@@ -55,13 +58,13 @@ class TrainLog:
         """Tell of an epoch or a mini-batch."""
         if isinstance(event, BatchEvent):
             if self.level >= BATCHES:
-                self.ctx.note(
+                self.ctx.record(
                     f"Batch {event.batch}: nUsed {event.rows}, learning rate "
                     f"{shown(event.learning_rate)}, loss {shown(event.loss)}, fit error "
                     f"{shown(event.fit_error)}"
                 )
         elif self.level >= EPOCHS:
-            self.ctx.note(_epoch(event))
+            self.ctx.record(_epoch(event))
 
     def end(self, result: TrainResult) -> None:
         """Tell how a run ended."""
@@ -102,7 +105,7 @@ def _faults(node: Node) -> list[str]:
 
 def _variables(training: "Training") -> list[str]:
     target = training.schema.targets[0]
-    notes = [f"The target variable is {', '.join(target.names)}."]
+    notes = [f"The target variable is {_named(target.names)}."] if target.names else []
     if isinstance(target, NominalTarget):
         notes.append(f"The number of levels for the target variable is {len(target.levels)}.")
         notes += [f"Level {place}: {name}" for place, name in enumerate(target.levels)]
@@ -114,6 +117,13 @@ def _variables(training: "Training") -> list[str]:
         notes.append(f"The number of input variables is {len(source.variables)}.")
         notes.append(f"The number of numeric input variables is {numeric}.")
     return notes
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return names, the first ones of many."""
+    shown_names = ", ".join(names[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f"{shown_names} and {more} more" if more > 0 else shown_names
 
 
 def _epoch(event: EpochEvent) -> str:

@@ -115,6 +115,8 @@ def _explained(path: Path, options: CsvOptions) -> Iterator[None]:
         if path.stat().st_size == 0 or "Empty CSV" in str(error):
             raise InvalidFile("the file is empty, expected delimited text") from None
         reason = str(error).partition("\n")[0]
+        if "straddling" in reason:
+            reason = f"a row is longer than {BLOCK_BYTES} bytes, or a quote is never closed"
         raise InvalidFile(
             f"the file cannot be read as {options.encoding} text delimited by "
             f"{options.delimiter!r}: {reason}",

@@ -88,9 +88,10 @@ def open_rows(path: Path, options: ImportOptions, name: str = "") -> Rows:
 
 def _csv_options(options: ImportOptions, ending: str) -> CsvOptions:
     delimiter = options.delimiter or ("\t" if ending == ".tsv" else ",")
-    if len(delimiter) != 1 or delimiter in '"\r\n':
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
         raise InvalidFile(
-            f"delimiter got {delimiter!r}, expected one character that is no quote and no line end",
+            f"delimiter got {delimiter!r}, expected one ASCII character that is no quote and no "
+            "line end",
             delimiter=delimiter,
         )
     return CsvOptions(

@@ -6,10 +6,10 @@ missing values.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pyarrow as pa
 
@@ -22,6 +22,8 @@ LONGEST_ROW = 16 << 20
 """Characters of one object."""
 
 INT64 = range(-(2**63), 2**63)
+LONGEST_INT64 = 20
+"""Characters of the longest whole number in the range of int64; longer ones are read as double."""
 
 Object = Mapping[str, object]
 
@@ -49,11 +51,19 @@ def read_json(path: Path) -> Rows:
 def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     records = _objects(path)
     while rows := list(islice(records, BATCH_ROWS)):
-        columns = [
-            pa.array([_cell(row.get(field.name), field.type) for row in rows], field.type)
-            for field in schema
-        ]
+        columns = [_column(rows, field) for field in schema]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _column(rows: Sequence[Object], field: pa.Field) -> "pa.Array[Any]":
+    try:
+        return pa.array([_cell(row.get(field.name), field.type) for row in rows], field.type)
+    except UnicodeEncodeError:
+        raise InvalidFile(
+            f"the file has text in {field.name!r} that is not Unicode: half of a surrogate pair "
+            "alone",
+            column=field.name,
+        ) from None
 
 
 def _type(value: object, name: str, row: int) -> pa.DataType | None:
@@ -102,26 +112,36 @@ def _objects(path: Path) -> Iterator[Object]:
 
 def _parsed(file: TextIO) -> Iterator[Object]:
     """Yield the objects of an array or of lines, reading only as far as the next one's end."""
-    decoder = json.JSONDecoder(parse_constant=_constant)
-    text, place, row = file.read(PIECE), 0, 0
-    place = _skip(text, place, _SPACE)
-    in_array = text[place : place + 1] == "["
-    between = _SPACE + ("," if in_array else "")
-    place += in_array
-    while True:
-        place = _skip(text, place, between)
-        if place >= len(text):
-            text, place = file.read(PIECE), 0
-            if text:
-                continue
-            if in_array:
-                raise InvalidFile("the file ends inside an array, expected ']'")
-            return
-        if in_array and text[place] == "]":
-            return
+    decoder = json.JSONDecoder(parse_constant=_constant, parse_int=_whole)
+    text, row = _unread(file, file.read(PIECE)), 0
+    in_array = text.startswith("[")
+    if in_array:
+        text = _unread(file, text[1:])
+    while text and not (in_array and text.startswith("]")):
         row += 1
-        record, place, text = _next(decoder, file, text[place:], row)
+        record, place, text = _next(decoder, file, text, row)
         yield record
+        text = _unread(file, text[place:])
+        if in_array and not text.startswith("]"):
+            text = _after_comma(file, text, row)
+    if in_array and not text:
+        raise InvalidFile("the file ends inside an array, expected ']'")
+    if _unread(file, text[1:]):
+        raise InvalidFile("the file goes on behind the end of its array, expected nothing there")
+
+
+def _after_comma(file: TextIO, text: str, row: int) -> str:
+    """Return what follows the comma behind a row."""
+    if not text:
+        return text
+    rest = _unread(file, text[1:])
+    if not text.startswith(",") or rest.startswith("]"):
+        got = "']'" if text.startswith(",") else repr(text[0])
+        expected = "a row" if text.startswith(",") else "',' or ']'"
+        raise InvalidFile(
+            f"the file has {got} behind row {row} of its array, expected {expected}", row=row
+        )
+    return rest
 
 
 def _next(decoder: json.JSONDecoder, file: TextIO, text: str, row: int) -> tuple[Object, int, str]:
@@ -151,7 +171,12 @@ def _constant(name: str) -> None:
         raise InvalidFile(f"the file holds {name}, expected finite numbers")
 
 
-def _skip(text: str, place: int, characters: str) -> int:
-    while place < len(text) and text[place] in characters:
-        place += 1
-    return place
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= LONGEST_INT64 else float(digits)
+
+
+def _unread(file: TextIO, text: str) -> str:
+    """Return the text from its first character on that is no space, reading on for one."""
+    while not (text := text.lstrip(_SPACE)) and (more := file.read(PIECE)):
+        text = more
+    return text

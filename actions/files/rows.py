@@ -11,6 +11,8 @@ from actions.params import NAME_LENGTH
 
 BATCH_ROWS = 8192
 """Most rows in a batch."""
+MOST_COLUMNS = 50_000
+"""Most columns of a table; every one costs a little in every chunk of rows."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,17 @@ def check_names(names: Sequence[str]) -> None:
     """Refuse columns that could not be told apart or shown.
 
     Raises:
-        InvalidFile: a name is blank, too long, not printable, or there twice but for case.
+        InvalidFile: there are none or too many, or a name is blank, too long, not printable, or
+            there twice but for case.
     """
     if not names:
         raise InvalidFile("the file has no columns, expected at least one")
+    if len(names) > MOST_COLUMNS:
+        raise InvalidFile(
+            f"the file has {len(names)} columns, expected at most {MOST_COLUMNS}",
+            columns=len(names),
+            limit=MOST_COLUMNS,
+        )
     seen: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
         if not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from engine.errors import ShapeError
+from engine.graph.limits import check_numbers, check_values
 from engine.layers.base import BuildOptions, Layer
 from engine.shapes import Shape
 
@@ -42,17 +43,28 @@ def infer_node(node: Placed, nodes: Layout, shapes: Shapes, options: BuildOption
     """Return the output shape of one node, None while it is unknown.
 
     Raises:
-        ShapeError: the layer does not fit; the message begins with its name and type.
+        ShapeError: the layer does not fit, or is larger than any memory; the message begins with
+            its name and type.
     """
     sources = source_shapes(node, nodes, shapes)
-    if sources is None:
-        return node.layer.infer_open()
     try:
-        return node.layer.infer(sources, options)
+        return _inferred(node.layer, sources, options)
     except ShapeError as error:
         raise ShapeError(
             f"{place(node.name, node.layer)} {error.message}", layer=node.name, **error.details
         ) from error
+
+
+def _inferred(
+    layer: Layer, sources: tuple[Shape, ...] | None, options: BuildOptions
+) -> Shape | None:
+    shape = layer.infer_open() if sources is None else layer.infer(sources, options)
+    if shape is None:
+        return None
+    check_values(shape)
+    if sources is not None:
+        check_numbers(layer.tensors(sources, options))
+    return shape
 
 
 def walk(nodes: Iterable[Placed], options: BuildOptions) -> dict[str, Shape | None]:

@@ -60,7 +60,9 @@ def parse_object(body: bytes, place: str = "the body") -> dict[str, Json]:
     if not body.strip():
         return {}
     try:
-        value: Json = json.loads(body, parse_constant=_no_number)
+        value: Json = json.loads(body, parse_constant=_no_number, parse_int=_whole)
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode()  # halves of pairs cannot be written
     except json.JSONDecodeError as error:
         position = f"line {error.lineno}, column {error.colno}"
         raise InvalidParameters(
@@ -69,6 +71,10 @@ def parse_object(body: bytes, place: str = "the body") -> dict[str, Json]:
     except UnicodeDecodeError as error:
         raise InvalidParameters(
             f"{place} is not JSON at byte {error.start}: it is not UTF-8", byte=error.start
+        ) from error
+    except UnicodeEncodeError as error:
+        raise InvalidParameters(
+            f"{place} has text that is not Unicode: half of a surrogate pair alone"
         ) from error
     except RecursionError as error:
         raise InvalidParameters(f"{place} is nested too deeply to be read") from error
@@ -88,6 +94,16 @@ _KINDS = {
     "bool": "boolean",
     "NoneType": "null",
 }
+
+
+LONGEST_WHOLE = 300
+"""Digits of a whole number; more are beyond every number of the wire, in double precision too."""
+
+
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_WHOLE:
+        raise ValueError(f"it has {len(text)} digits, expected at most {LONGEST_WHOLE}")
+    return int(text)
 
 
 def _no_number(text: str) -> Never:

@@ -233,8 +233,9 @@ def gone(table: TableInfo) -> Conflict:
 
 
 def _check_columns(schema: pa.Schema, table: TableInfo, columns: Sequence[str]) -> None:
+    known = frozenset(schema.names)
     for column in columns:
-        if column not in schema.names:
+        if column not in known:
             near = did_you_mean(column, schema.names)
             raise ColumnNotFound(
                 f"the table {table.name!r} has no column {column!r}{near.hint}",

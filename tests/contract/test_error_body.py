@@ -132,6 +132,13 @@ def test_details_are_plain_json_values() -> None:
     assert told["details"] == {"a": [1, 2.5], "b": {"1": None}, "c": "x", "d": None}
 
 
+def test_what_a_caller_sent_is_not_repeated_without_end() -> None:
+    told = failure(EngineError(f"no caslib is named {'x' * 10_000!r}", caslib="x" * 10_000))
+
+    assert told["message"] == f"no caslib is named '{'x' * 980} ... {'x' * 999}'"
+    assert told["details"] == {"caslib": f"{'x' * 1000} ... {'x' * 1000}"}
+
+
 def test_a_failing_action(client: httpx.Client) -> None:
     body = check(
         client.post("/v1/actions/trial.refuse", json={"text": "y"}), 404, "column.not_found"

@@ -4,16 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.logs import JOB, REQUEST, JsonLines, start_logging
+from server.logs import CHATTY, JOB, REQUEST, JsonLines, start_logging
 
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
     found = logging.getLogger()
     handlers, level = found.handlers[:], found.level
+    levels = {name: logging.getLogger(name).level for name in CHATTY}
     yield found
     found.handlers[:] = handlers
     found.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
 
 
 def record(**extra: object) -> logging.LogRecord:
@@ -67,3 +70,19 @@ def test_all_logging_goes_to_standard_error(
     assert root.level == logging.WARNING
     assert [json.loads(line)["message"] for line in captured.err.splitlines()] == ["seen"]
     assert captured.out == ""
+
+
+@pytest.mark.usefixtures("root")
+def test_libraries_are_heard_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging("INFO")
+
+    for name in ("alembic.runtime.migration", "uvicorn.error", "server.routes"):
+        logging.getLogger(name).info("a note of %s", name)
+        logging.getLogger(name).error("an error of %s", name)
+
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == [
+        "an error of alembic.runtime.migration",
+        "an error of uvicorn.error",
+        "a note of server.routes",
+        "an error of server.routes",
+    ]

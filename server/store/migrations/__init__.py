@@ -1,5 +1,6 @@
 """Bringing a database up to date; forward only."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -11,7 +12,9 @@ from sqlalchemy import text as sql
 from actions.errors import StoreUnavailable
 from server.store.connect import Database
 
-HEAD = "0001"
+LOG = logging.getLogger(__name__)
+
+HEAD = "0002"
 """The newest revision; a test compares it with the folder."""
 
 _FOLDER = Path(__file__).parent
@@ -34,6 +37,7 @@ def upgrade(database: Database) -> None:
         found = _revision(connection)
         if found != HEAD:
             _migrate(connection, found)
+            LOG.info("the database was brought up to date", extra={"from": found, "to": HEAD})
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from actions.context import Context
+from actions.run import run_action
 from tests.actions.house import Run, build, picture, put
 
 LAYERS: list[dict[str, Any]] = [
@@ -69,3 +71,22 @@ class TestLog:
         assert "The number of input variables is 1." in texts
         assert any(", validation loss " in text for text in texts)
         assert not any(text.startswith("Batch ") for text in texts)
+
+    def test_what_an_epoch_has_reported_is_not_told_again_as_a_note(
+        self, run: Run, ctx: Context
+    ) -> None:
+        events: list[tuple[str, Any]] = []
+        watched = replace(ctx, report=lambda kind, data: events.append((kind, data)))
+        params = {
+            "table": "pictures",
+            "modelTable": "net",
+            "modelWeights": "w",
+            "optimizer": {"miniBatchSize": 4, "maxEpochs": 2, "logLevel": 3},
+        }
+
+        answer = run_action(watched, "deepLearn.dlTrain", params)
+
+        epochs = [each.text for each in answer.messages if each.text.startswith("Epoch ")]
+        notes = [data["text"] for kind, data in events if kind == "note"]
+        assert len(epochs) == len([kind for kind, _ in events if kind == "epoch"]) == 2
+        assert not [text for text in notes if text.startswith(("Epoch ", "Batch "))]

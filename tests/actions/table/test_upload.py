@@ -115,6 +115,12 @@ def test_arrow_streams_and_files_are_known_by_their_first_bytes(
     assert rows_of(ctx, "t") == [{"x": "a", "n": None}, {"x": None, "n": None}]
 
 
+def test_whole_numbers_of_json_beyond_int64_are_doubles(upload: Upload, ctx: Context) -> None:
+    upload(b'[{"a": 9223372036854775807}, {"a": 1' + b"0" * 5000 + b"}]", file_type="JSON")
+
+    assert rows_of(ctx, "t") == [{"a": 2.0**63}, {"a": float("inf")}]
+
+
 JSON_ROWS = [{"a": 1, "b": "x", "c": True}, {"a": 2.5, "b": 3, "d": None}]
 
 
@@ -200,7 +206,7 @@ BAD: list[tuple[bytes, dict[str, Any], type[EngineError], str]] = [
         b"a\n1\n",
         {"delimiter": ";;"},
         InvalidFile,
-        r"^delimiter got ';;', expected one character that is no quote and no line end$",
+        r"^delimiter got ';;', expected one ASCII character that is no quote and no line end$",
     ),
     (
         b"a\n1\n",
@@ -242,6 +248,52 @@ BAD: list[tuple[bytes, dict[str, Any], type[EngineError], str]] = [
         r"^the file is not UTF-8 text, expected JSON rows$",
     ),
     (b"[]", {}, InvalidFile, r"^the file has no columns, expected at least one$"),
+    (
+        b'[{"a": 1} {"a": 2}]',
+        {},
+        InvalidFile,
+        r"^the file has '\{' behind row 1 of its array, expected ',' or '\]'$",
+    ),
+    (
+        b'[{"a": 1}, ]',
+        {},
+        InvalidFile,
+        r"^the file has '\]' behind row 1 of its array, expected a row$",
+    ),
+    (b'[{"a": 1},, {"a": 2}]', {}, InvalidFile, r"^row 2 of the file is no JSON object: "),
+    (
+        b'[{"a": 1}] {"a": 2}',
+        {},
+        InvalidFile,
+        r"^the file goes on behind the end of its array, expected nothing there$",
+    ),
+    (
+        rb'{"a": "\ud800"}',
+        {},
+        InvalidFile,
+        r"^the file has text in 'a' that is not Unicode: half of a surrogate pair alone$",
+    ),
+    (
+        b"a\n1\n",
+        {"delimiter": "\u00e9"},
+        InvalidFile,
+        r"^delimiter got '\u00e9', expected one ASCII character that is no quote and no line end$",
+    ),
+    (
+        b"a\n1\n" + b"x" * (9 << 20),
+        {},
+        InvalidFile,
+        (
+            r"^the file cannot be read as utf-8 text delimited by ',': a row is longer than "
+            r"4194304 bytes, or a quote is never closed$"
+        ),
+    ),
+    (
+        b"a," * 50_000 + b"b\n",
+        {},
+        InvalidFile,
+        r"^the file has 50001 columns, expected at most 50000$",
+    ),
     (
         b"PK\x03\x04 no archive",
         {},

@@ -53,6 +53,18 @@ def test_an_action_is_found_without_regard_to_case_and_by_its_alias(
         (b'{"a": "\xff"}', "the body is not JSON at byte 7: it is not UTF-8"),
         (b'{"a": NaN}', "the body holds a number that cannot be read: NaN is not a number of JSON"),
         (b"[" * 200_000, "the body is nested too deeply to be read"),
+        (
+            b'{"a": 1' + b"0" * 300 + b"}",
+            "the body holds a number that cannot be read: it has 301 digits, expected at most 300",
+        ),
+        (
+            rb'{"a": "\udc80"}',
+            "the body has text that is not Unicode: half of a surrogate pair alone",
+        ),
+        (
+            rb'{"\uD800": 1}',
+            "the body has text that is not Unicode: half of a surrogate pair alone",
+        ),
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused_with_the_place(
