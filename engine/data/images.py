@@ -161,3 +161,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     grey = Image.fromarray(upper)
     grey.info.update(image.info)
     return grey
+
+
+def encode_image(pixels: Pixels) -> bytes:
+    """Return pixels (C, H, W) as a PNG file; three channels are blue, green and red."""
+    picture = pixels[0] if len(pixels) == 1 else pixels[::-1].transpose(1, 2, 0)
+    file = BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
+    return file.getvalue()

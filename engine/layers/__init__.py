@@ -3,9 +3,11 @@
 from engine.layers import (
     attention,
     channels,
+    clustering,
     convolution,
     dense,
     detection,
+    embedding,
     input,  # noqa: A004 - the layer type's name
     keypoints,
     local_convolution,
@@ -15,6 +17,8 @@ from engine.layers import (
     pooling,
     recurrent,
     reshape,
+    segmentation,
+    survival,
     transposed,
 )
 from engine.layers.base import LAYERS
@@ -23,9 +27,11 @@ __all__ = [
     "LAYERS",
     "attention",
     "channels",
+    "clustering",
     "convolution",
     "dense",
     "detection",
+    "embedding",
     "input",
     "keypoints",
     "local_convolution",
@@ -35,5 +41,7 @@ __all__ = [
     "pooling",
     "recurrent",
     "reshape",
+    "segmentation",
+    "survival",
     "transposed",
 ]

@@ -14,6 +14,7 @@ from engine.errors import DataError
 from engine.layers.base import Task
 from engine.score.outputs import IntervalOutput, NominalOutput, OutputColumn, Values
 from engine.score.summary import Findings, Tally
+from engine.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ReportRequest:
         encode_name: make names from the target's variables and levels (P_SpeciesSetosa) and not
             from positions (_DL_P0_).
         top_probs: also write so many of the likeliest levels, fewer if there are not as many.
+        shape: of one row of the layer's output.
         suffix: in plain names, the id of the layer where the model has several task layers.
     """
 
@@ -34,6 +36,7 @@ class ReportRequest:
     encode_name: bool = True
     top_probs: int | None = None
     suffix: str = ""
+    shape: Shape = ()
 
 
 class Report(Protocol):

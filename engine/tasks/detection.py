@@ -259,7 +259,7 @@ def _decode_anchored(raw: Tensor, grid: Grid) -> Decoded:
 def _decode_plain(raw: Tensor, grid: Grid) -> Decoded:
     rows, cells = len(raw), grid.cells * grid.cells
     sizes = [cells * grid.classes, cells * grid.predictions, cells * grid.predictions * 4]
-    classes, confidence, boxes = raw.reshape(rows, -1).split(sizes, dim=1)
+    classes, confidence, boxes = torch.split(raw.reshape(rows, -1), sizes, dim=1)
     if not grid.is_linear:
         confidence, boxes = confidence.sigmoid(), boxes.sigmoid()
     boxes = boxes.reshape(rows, cells * grid.predictions, 4)

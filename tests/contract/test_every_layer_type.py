@@ -1,5 +1,6 @@
 """What holds for every registered layer type, and for each way to declare it listed here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ STEPS: Shape = (1, 5, 6)
 SEQUENCE: Shape = (5, 6)
 TARGET = Target("nominal", 3)
 ROWS = 4
+NOTHING = Target("none", 0)
+PAIRS = [[1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [4.0, 1.0]]
+OBJECTS = [[[0.0, 0.5, 0.5, 0.3, 0.4], [1.0, 0.9, 0.1, 0.2, 0.2]]] * ROWS
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,16 @@ class Case:
         options: on the model of the layer, without the type.
         sources: shapes of the layers before it.
         is_lookup: whether it takes ids, which have no gradient.
+        target: what a task layer predicts.
+        truth: of ROWS rows, encoded.
     """
 
     type: str
     options: dict[str, object]
     sources: tuple[Shape, ...] = (IMAGE,)
     is_lookup: bool = False
+    target: Target = TARGET
+    truth: Sequence[object] = (0, 1, 2, 1)
 
     def __str__(self) -> str:
         options = ",".join(f"{name}={value}" for name, value in self.options.items())
@@ -49,7 +57,7 @@ class Case:
     @property
     def layer(self) -> Layer:
         layer = LAYERS[self.type].model_validate(self.options)
-        return layer.bind(TARGET) if isinstance(layer, TaskLayer) else layer
+        return layer.bind(self.target) if isinstance(layer, TaskLayer) else layer
 
 
 CASES = [
@@ -125,6 +133,34 @@ CASES = [
     Case("output", {}),
     Case("output", {"n": 5, "include_bias": False}, (VECTOR,)),
     Case("output", {"full_connect": False}, (VECTOR,)),
+    Case("keypoints", {"target_std": "STD"}, target=Target("interval", 2), truth=PAIRS),
+    Case("keypoints", {"n": 2, "act": "TANH"}, target=Target("interval", 2), truth=PAIRS),
+    Case(
+        "detection",
+        {"grid_number": 3, "anchors": (1.0, 1.0, 2.0, 0.5)},
+        ((14, 3, 3),),
+        target=Target("objects", 2),
+        truth=OBJECTS,
+    ),
+    Case(
+        "detection",
+        {"detection_model_type": "YOLOV1", "grid_number": 2, "predictions_per_grid": 1},
+        ((28,),),
+        target=Target("objects", 2),
+        truth=OBJECTS,
+    ),
+    Case("segmentation", {}, target=Target("pixels", 2), truth=np.ones((ROWS, 6, 5), dtype=int)),
+    Case(
+        "segmentation",
+        {"act": "LOGISTIC"},
+        target=Target("interval", 60),
+        truth=np.ones((ROWS, *IMAGE)),
+    ),
+    Case("cluster", {"n_clusters": 3}, (VECTOR,), target=NOTHING, truth=np.zeros((ROWS, 0))),
+    Case("survival", {}, ((1,),), target=Target("interval", 2), truth=PAIRS),
+    Case("closs", {}, (VECTOR, VECTOR), target=Target("interval", 1), truth=[[0.0], [1.0]] * 2),
+    Case("closs", {}, (VECTOR,) * 3, target=NOTHING, truth=np.zeros((ROWS, 0))),
+    Case("closs", {"margin": 9.0}, (VECTOR,) * 4, target=NOTHING, truth=np.zeros((ROWS, 0))),
 ]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -140,7 +176,7 @@ def network(case: Case) -> Graph:
         graph = graph.add(names[-1], Input.model_validate(source))
     graph = graph.add("it", LAYERS[case.type].model_validate(case.options), names)
     if graph.node("it").layer.is_task:
-        return bind(graph, {}, {"it": TARGET})
+        return bind(graph, {}, {"it": case.target})
     parts = graph.node("it").layer.destinations or 1
     graph = graph.add("taken", Concatenation(), ["it"] * parts)
     return bind(graph.add("end", Output(), ["taken"]), {}, {"end": TARGET})
@@ -156,6 +192,13 @@ def compiled(case: Case, seed: int = 1, options: BuildOptions | None = None) -> 
 def values(shape: Shape, *, seed: int = 1) -> Tensor:
     draw = np.random.default_rng(seed).normal(size=(ROWS, *shape))
     return torch.tensor(draw, dtype=torch.float32)
+
+
+def truth_of(case: Case) -> Tensor:
+    """Return the target of the network's task layer."""
+    is_task = issubclass(LAYERS[case.type], TaskLayer)
+    found = torch.as_tensor(np.asarray(case.truth if is_task else (0, 1, 2, 1)))
+    return found.float() if found.is_floating_point() else found
 
 
 def inputs(model: CompiledModel) -> dict[str, Tensor]:
@@ -241,7 +284,7 @@ def test_a_gradient_reaches_every_weight(case: Case) -> None:
     model = compiled(case)
     task = next(iter(model.tasks))
 
-    loss = model.tasks[task].loss(model(inputs(model))[task], torch.tensor([0, 1, 2, 1]))
+    loss = model.tasks[task].loss(model(inputs(model))[task], truth_of(case))
     parameters = model.parameters()
     gradients = torch.autograd.grad(loss.mean(), parameters) if parameters else ()
 
