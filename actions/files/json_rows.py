@@ -55,15 +55,17 @@ def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _column(rows: Sequence[Object], field: pa.Field) -> "pa.Array[Any]":
+def _column(rows: Sequence[Object], field: "pa.Field[Any]") -> "pa.Array[Any]":
+    cells = [_cell(row.get(field.name), field.type) for row in rows]
     try:
-        return pa.array([_cell(row.get(field.name), field.type) for row in rows], field.type)
+        found: pa.Array[Any] = pa.array(cells, field.type)
     except UnicodeEncodeError:
         raise InvalidFile(
             f"the file has text in {field.name!r} that is not Unicode: half of a surrogate pair "
             "alone",
             column=field.name,
         ) from None
+    return found
 
 
 def _type(value: object, name: str, row: int) -> pa.DataType | None:

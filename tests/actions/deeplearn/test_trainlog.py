@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from actions.context import Context
+from actions.results import Json
 from actions.run import run_action
 from tests.actions.house import Run, build, picture, put
 
@@ -72,12 +73,10 @@ class TestLog:
         assert any(", validation loss " in text for text in texts)
         assert not any(text.startswith("Batch ") for text in texts)
 
-    def test_what_an_epoch_has_reported_is_not_told_again_as_a_note(
-        self, run: Run, ctx: Context
-    ) -> None:
+    def test_what_an_epoch_has_reported_is_not_told_again_as_a_note(self, ctx: Context) -> None:
         events: list[tuple[str, Any]] = []
         watched = replace(ctx, report=lambda kind, data: events.append((kind, data)))
-        params = {
+        params: dict[str, Json] = {
             "table": "pictures",
             "modelTable": "net",
             "modelWeights": "w",

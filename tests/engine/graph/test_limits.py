@@ -19,8 +19,10 @@ IMAGE = Graph("net").add("data", Input(n_channels=1, width=28, height=28))
         (
             # 28 x 28 x 10^9
             Convolution(n_filters=10**9, width=3),
-            "layer 'new' (convo) makes (1000000000, 28, 28) of a row, which are 784000000000 "
-            "values, expected at most 268435456",
+            (
+                "layer 'new' (convo) makes (1000000000, 28, 28) of a row, which are 784000000000 "
+                "values, expected at most 268435456"
+            ),
         ),
         (
             # 785 x 2 735 671, where 2^31 is 785 x 2 735 647 and a rest
