@@ -1,5 +1,4 @@
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,18 +14,6 @@ def run(*command: str, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_alone_declares_trains_scores_and_fetches(url: str, tmp_path: Path) -> None:
-    script = ROOT / "examples" / "curl_walkthrough.sh"
-
-    shown = run("sh", str(script), url, folder=tmp_path)
-
-    found = re.search(r'"Misclassification Error \(%\)","([\d.]+)"', shown)
-    assert found is not None, shown
-    assert float(found[1]) < 10
-    assert len(shown.strip().splitlines()[-1].split(",")) >= 5
 
 
 @pytest.mark.slow

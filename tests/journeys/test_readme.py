@@ -1,7 +1,10 @@
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -11,6 +14,7 @@ def walk_through() -> str:
     return text.partition("```sh\n")[2].rpartition("```")[0]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_walk_through_declares_trains_and_scores_with_curl_alone(url: str) -> None:
     script = "set -eu\n" + walk_through().replace("http://127.0.0.1:8080", url)
 
