@@ -17,6 +17,11 @@ class TrainOptions(TypedDict, total=False):
     Attributes:
         inputs: the columns to predict from; left out, ``_image_``.
         nominals: the columns, target included, whose values are categories.
+        texts: those of the inputs that are text, read token by token.
+        text_parms: ``{"init_input_embeddings": "vectors"}``: the table of terms and their vectors.
+        sequence: ``{"input_length": "len", "token_size": 2}``: how columns make steps.
+        target_sequence: the target of every step, in place of the target.
+        data_specs: what every input layer is fed with and every task layer is to predict.
         weights: name of the weight table to write; left out, the model's with ``_weights``.
         best_weights: name of a second weight table, for the epoch with the smallest loss.
         init_weights: weights to start from.
@@ -36,6 +41,11 @@ class TrainOptions(TypedDict, total=False):
 
     inputs: Sequence[str]
     nominals: Sequence[str]
+    texts: Sequence[str]
+    text_parms: Mapping[str, Any]
+    sequence: Mapping[str, Any]
+    target_sequence: Sequence[str]
+    data_specs: Sequence[Mapping[str, Any]]
     weights: str
     best_weights: str
     init_weights: Table | str
@@ -61,6 +71,7 @@ class ScoreOptions(TypedDict, total=False):
         copy_vars: columns of the data to carry over to it.
         top_probs: how many of the most probable levels to write.
         encode_name: name the columns after the target and its levels.
+        text_parms: the table of terms and their vectors; left out, those kept with the weights.
         layer_out: name of a table of layer outputs to write.
         layers: the layers to include in it; left out, all.
         layer_image_type: one column per pixel, or an image per map.
@@ -75,6 +86,7 @@ class ScoreOptions(TypedDict, total=False):
     copy_vars: Sequence[str]
     top_probs: int
     encode_name: bool
+    text_parms: Mapping[str, Any]
     layer_out: str
     layers: Sequence[str]
     layer_image_type: Literal["JPG", "WIDE"]

@@ -58,7 +58,10 @@ def walks(ctx: Context, run: Run) -> None:
     columns: dict[str, Any] = {name: padded[:, step] for step, name in enumerate(STEPS)}
     signs = np.where(values > 0, "up", "down").astype(object)
     for step in range(4):
-        columns[f"s{step}"] = np.where(lengths > step, signs[:, step], None)
+        columns[f"s{step}"] = [
+            sign if length > step else None
+            for sign, length in zip(signs[:, step], lengths, strict=True)
+        ]
     put(ctx, "walks", {**columns, "len": lengths, "last": np.where(last > 0, "up", "down")})
     build(run, ENCODER)
 
@@ -149,7 +152,7 @@ def reviews(ctx: Context, run: Run) -> None:
 
 
 def read(run: Run, **more: Any) -> Any:
-    given = {"inputs": "text", "texts": "text", "target": "label"}
+    given: dict[str, Any] = {"inputs": "text", "texts": "text", "target": "label"}
     given["textParms"] = {"initInputEmbeddings": "vectors"}
     return train(run, "reviews", **{**given, **more})
 
@@ -179,8 +182,8 @@ class TestTexts:
         read(run, textParms={"initEmbeddings": "vectors", "hasInputTermIds": True})
         header = ctx.weights.load(Name("w"))[1]
 
-        assert isinstance(header.schema, dict)
-        assert header.schema["inputs"][0]["embeddings"]["size"] == 1  # type: ignore[index, call-overload]
+        schema: Any = header.schema
+        assert schema["inputs"][0]["embeddings"]["size"] == 1
 
     def test_texts_without_embeddings_are_refused(self, run: Run) -> None:
         message = (
