@@ -123,6 +123,34 @@ class ChannelShuffle(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cluster(Layer):
+    """Group rows by how near they are to centres that are learned: deep embedded clustering.
+
+    Attributes:
+        n_clusters: Number of clusters.
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: There are no biases (default false).
+        alpha: Degrees of freedom of Student's t distribution (default 1.0).
+    """
+
+    type: ClassVar[str] = "cluster"
+
+    n_clusters: int
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: Literal[False] | None = None
+    alpha: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Convo(Layer):
     """Slide filters over an image and activate; lengths are in pixels.
 
@@ -290,6 +318,84 @@ class Fc(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Detection(Layer):
+    """Find objects: their classes and their boxes, by the methods YOLO 1 and YOLO 2.
+
+    Attributes:
+        detection_model_type: The method (default YOLOV2).
+        class_number: Number of classes; None takes those of the training data.
+        grid_number: Cells on a side; None takes 13, and 7 for YOLOV1.
+        predictions_per_grid: Predictions in a cell; None takes 2 for YOLOV1, else one per anchor.
+        anchors: Width and height of one box after the other, in cells; needed for YOLOV2.
+        softmax_for_class_prob: Whether the classes of a prediction exclude each other (default
+            true).
+        coord_type: Boxes in tables: RECT left, top, width, height and COCO left, top, right,
+            bottom, both in pixels; YOLO centre, width, height as fractions of the image (default
+            RECT).
+        do_sqrt: Compare roots of widths and heights, so that small boxes count as much as large
+            ones (default true).
+        coord_scale: Weight of the error of centre and size (default 1.0).
+        object_scale: Weight of the error of the confidence where there is an object (default 5.0).
+        prediction_not_aObject_scale: Weight of the confidence where there is none (default 1.0).
+        class_scale: Weight of the error of the class (default 1.0).
+        detection_threshold: Least confidence, times the class probability, of an object that is
+            told (default 0.2).
+        iou_threshold: Most overlap of two objects of a class; of those that overlap more the best
+            is told (default 0.2).
+        max_boxes: Most objects of an image that are told (default 30).
+        max_label_per_image: Most true objects of an image that are learned from; the first ones of
+            the table (default 30).
+        match_anchor_size: YOLOV2: the prediction whose anchor suits an object's size is to find it,
+            else the one whose predicted box does (default true).
+        num_to_force_coord: YOLOV2: images of the start of a training run during which all
+            predictions are also drawn to the centre of their cell and the size of their anchor
+            (default 0).
+        force_coord_scale: Weight of that (default 0.01).
+        random_boxes: (default false).
+        act: Activation of centres and confidences, of YOLOV1 of sizes too; AUTO is LOGISTIC
+            (default AUTO).
+    """
+
+    type: ClassVar[str] = "detection"
+
+    detection_model_type: Literal["YOLOV2", "YOLOV1"] | None = None
+    class_number: int | None = None
+    grid_number: int | None = None
+    predictions_per_grid: int | None = None
+    anchors: Sequence[float] | None = None
+    softmax_for_class_prob: bool | None = None
+    coord_type: Literal["RECT", "COCO", "YOLO"] | None = None
+    do_sqrt: bool | None = None
+    coord_scale: float | None = None
+    object_scale: float | None = None
+    prediction_not_aObject_scale: float | None = None
+    class_scale: float | None = None
+    detection_threshold: float | None = None
+    iou_threshold: float | None = None
+    max_boxes: int | None = None
+    max_label_per_image: int | None = None
+    match_anchor_size: bool | None = None
+    num_to_force_coord: int | None = None
+    force_coord_scale: float | None = None
+    random_boxes: bool | None = None
+    act: Literal["AUTO", "LOGISTIC", "IDENTITY"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closs(Layer):
+    """Learn embeddings by comparing those of two, three or four branches of a network.
+
+    Attributes:
+        margin: How far apart what is not similar is to be, or how much farther than what is
+            (default 2.0).
+    """
+
+    type: ClassVar[str] = "closs"
+
+    margin: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Input(Layer):
     """Images, or rows of numbers, scaled: (scale * x - offset) / normStd.
 
@@ -333,6 +439,41 @@ class Input(Layer):
     random_flip: Literal["NONE", "H", "V", "HV"] | None = None
     random_crop: Literal["NONE", "UNIQUE", "RANDOMRESIZED", "RESIZETHENCROP"] | None = None
     random_mutation: Literal["NONE", "RANDOM"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keypoints(Layer):
+    """Predict the coordinates of points: a fully connected layer with the squared error.
+
+    Attributes:
+        init: Distribution the weights start from (default XAVIER).
+        std: Standard deviation of ``init`` NORMAL; 1 unless said.
+        mean: Mean of ``init`` NORMAL; 0 unless said.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
+            None: never.
+        init_bias: Value every bias starts from (default 0.0).
+        include_bias: Whether a bias is added (default true).
+        n: Number of coordinates; 0 takes the number of target variables (default 0).
+        act: Activation; AUTO is IDENTITY (default AUTO).
+        fcmp_act: see the server's documentation.
+        error: Loss; AUTO is NORMAL, half the squared error (default AUTO).
+        target_std: Standardise targets: STD to (y - mean) / std, MIDRANGE to [-1, 1] (default
+            NONE).
+    """
+
+    type: ClassVar[str] = "keypoints"
+
+    init: InitChoice | None = None
+    std: float | None = None
+    mean: float | None = None
+    truncation_factor: float | None = None
+    init_bias: float | None = None
+    include_bias: bool | None = None
+    n: int | None = None
+    act: ConvoActChoice | None = None
+    fcmp_act: str | None = None
+    error: Literal["AUTO", "NORMAL"] | None = None
+    target_std: Literal["NONE", "STD", "MIDRANGE"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -495,7 +636,8 @@ class Output(Layer):
             None: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
-        n: Number of neurons; None takes the number of levels, or of target variables.
+        n: Number of neurons; None takes the number of levels (and one more with CTC), or of target
+            variables.
         act: Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else
             IDENTITY (default AUTO).
         fcmp_act: see the server's documentation.
@@ -651,6 +793,38 @@ class Reshape(Layer):
     height: int | None = None
     depth: int | None = None
     order: Literal["AUTO", "WHD", "WDH", "DWH", "HWD", "DHW", "HDW"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation(Layer):
+    """Predict the class of every pixel from one map per class, or its values from maps of them.
+
+    Attributes:
+        act: Activation; AUTO is SOFTMAX, and IDENTITY with ``error`` NORMAL (default AUTO).
+        fcmp_act: see the server's documentation.
+        error: Loss of a pixel; AUTO is ENTROPY with SOFTMAX, else NORMAL, half the squared error
+            (default AUTO).
+        target_scale: Factor on target pixels that are numbers, for example 1/255 (default 1.0).
+        output_image_type: In scored tables WIDE gives a column per pixel, PNG a label image, BASE64
+            its text (default WIDE).
+        output_image_prob: WIDE: also give the probability of every pixel's class (default false).
+    """
+
+    type: ClassVar[str] = "segmentation"
+
+    act: OutputActChoice | None = None
+    fcmp_act: str | None = None
+    error: Literal["AUTO", "ENTROPY", "NORMAL"] | None = None
+    target_scale: float | None = None
+    output_image_type: Literal["WIDE", "PNG", "BASE64"] | None = None
+    output_image_prob: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survival(Layer):
+    """Predict the logarithm of a hazard ratio from times of events: Cox's model with a network."""
+
+    type: ClassVar[str] = "survival"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from engine.layers.activations import (
 )
 from engine.layers.base import Arity, BuildOptions, Layer, layer_type
 from engine.modules.merge import Concat, Product, Sum
-from engine.shapes import Shape, flat_size
+from engine.shapes import SEQUENCE_AXES, Shape, flat_size, side_by_side
 
 
 class Merge(Layer):
@@ -70,7 +70,10 @@ class Residual(Merge):
 class Concatenation(Merge):
     """Lay maps, or vectors, behind one another in the order of the sources and activate.
 
-    Shapes: (C1, H, W), (C2, H, W), ... → (C1 + C2 + ..., H, W); vectors likewise.
+    The values of sequences lie side by side in every step.
+
+    Shapes: (C1, H, W), (C2, H, W), ... → (C1 + C2 + ..., H, W); vectors likewise; sequences
+    (T, D1), (T, D2), ... → (T, D1 + D2 + ...).
 
     Source: the deepLearn reference, layer type concat.
     """
@@ -80,8 +83,14 @@ class Concatenation(Merge):
 
     type: Literal["concat"] = "concat"
 
+    @property
+    def keeps_steps(self) -> bool:
+        return True
+
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
+        if _are_sequences(sources):
+            return side_by_side(sources)
         if any(shape[1:] != sources[0][1:] for shape in sources):
             raise ShapeError(
                 f"got {', '.join(map(str, sources))}, "
@@ -91,8 +100,12 @@ class Concatenation(Merge):
         return sum(shape[0] for shape in sources), *sources[0][1:]
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
-        del sources, options
-        return Concat(activation(self.act, "IDENTITY"))
+        del options
+        return Concat(activation(self.act, "IDENTITY"), -1 if _are_sequences(sources) else 1)
+
+
+def _are_sequences(sources: Sequence[Shape]) -> bool:
+    return all(len(shape) == SEQUENCE_AXES for shape in sources)
 
 
 @layer_type

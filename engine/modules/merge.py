@@ -25,16 +25,18 @@ class Sum(Finish):
 
 
 class Concat(Finish):
-    """Lay the sources behind one another along maps or features, then activate.
+    """Lay the sources behind one another along an axis, then activate.
 
-    Shapes: (N, C1, H, W), (N, C2, H, W), ... → (N, C1 + C2 + ..., H, W), or vectors likewise.
+    Shapes: (N, C1, H, W), (N, C2, H, W), ... → (N, C1 + C2 + ..., H, W) along the axis 1, or
+    vectors likewise; sequences (N, T, D1), ... → (N, T, D1 + ...) along the last.
     """
 
-    def __init__(self, activation: Activation | None) -> None:
+    def __init__(self, activation: Activation | None, axis: int = 1) -> None:
         super().__init__(activation)
+        self.axis = axis
 
     def forward(self, *sources: Tensor) -> Tensor:
-        return self.finish(torch.cat(sources, 1))
+        return self.finish(torch.cat(sources, self.axis))
 
 
 class Product(Finish):

@@ -129,6 +129,7 @@ CASES = [
     Case("residual", {}, (IMAGE, IMAGE)),
     Case("residual", {"act": "RECTIFIER"}, (VECTOR,)),
     Case("concat", {}, (IMAGE, (1, 6, 5))),
+    Case("concat", {"act": "TANH"}, (SEQUENCE, SEQUENCE)),
     Case("concat", {"act": "LOGISTIC"}, (VECTOR, VECTOR, (2,))),
     Case("output", {}),
     Case("output", {"n": 5, "include_bias": False}, (VECTOR,)),

@@ -104,3 +104,18 @@ def test_maps_without_their_factor_are_refused() -> None:
 
 def test_scaling_takes_two_sources() -> None:
     assert (Scale.arity.least, Scale.arity.most) == (2, 2)
+
+
+def test_the_values_of_sequences_lie_side_by_side_in_every_step() -> None:
+    layer = Concatenation()
+    x, y = torch.randn(2, 5, 3), torch.randn(2, 5, 2)
+
+    module = layer.build([(5, 3), (5, 2)], DEFAULTS)
+    assert layer.infer([(5, 3), (5, 2)], DEFAULTS) == (5, 5)
+    assert torch.equal(module(x, y), torch.cat([x, y], 2))
+
+
+def test_sequences_side_by_side_have_equally_many_steps() -> None:
+    message = r"^got \(5, 3\), \(4, 3\), expected sequences of equally many steps$"
+    with pytest.raises(ShapeError, match=message):
+        Concatenation().infer([(5, 3), (4, 3)], DEFAULTS)
