@@ -9,12 +9,19 @@ from engine.score.reports import (
     Report,
     ReportRequest,
 )
+from engine.score.segments import PixelValuesReport, SegmentationReport
 from engine.score.steps import LabelsReport, steps_report
+from engine.score.unlabelled import ClusteringReport, EmbeddingReport, SurvivalReport
 
 REPORTS: dict[str, Maker] = {
     "classification": ClassificationReport,
     "regression": RegressionReport,
     "detection": DetectionReport,
+    "segmentation": SegmentationReport,
+    "pixel regression": PixelValuesReport,
+    "embedding": EmbeddingReport,
+    "clustering": ClusteringReport,
+    "survival": SurvivalReport,
     "steps": steps_report,
     "labels": LabelsReport,
 }

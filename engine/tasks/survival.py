@@ -80,12 +80,11 @@ def baseline(time: Float64, event: Float64, log_ratio: Float64) -> Baseline:
     """
     order = np.argsort(-time, kind="stable")
     time, is_event, log_ratio = time[order], event[order] > 0.5, log_ratio[order]
-    top = log_ratio.max(initial=0.0)
-    at_risk = np.cumsum(np.exp(log_ratio - top))
+    at_risk = np.logaddexp.accumulate(log_ratio)
     # rows of one time are all at risk together
     last = np.searchsorted(-time, -time, side="right") - 1
-    log_risk = np.log(at_risk[last]) + top
+    log_risk = at_risk[last]
     loss = float((log_risk - log_ratio)[is_event].sum())
     times, first, deaths = np.unique(time[is_event], return_index=True, return_counts=True)
-    steps = deaths / np.exp(log_risk[is_event][first])
+    steps = deaths * np.exp(-log_risk[is_event][first])
     return Baseline(times, np.cumsum(steps), loss)
