@@ -84,7 +84,10 @@ def test_the_layer_passes_its_source_on() -> None:
         (
             {},
             LayerError,
-            "option 'anchors' got no values, expected a width and a height per prediction, in cells",
+            (
+                "option 'anchors' got no values, expected a width and a height per prediction, in "
+                "cells"
+            ),
         ),
         (
             {**PAIR, "predictions_per_grid": 3},
@@ -94,14 +97,18 @@ def test_the_layer_passes_its_source_on() -> None:
         (
             {**PAIR, "detection_model_type": "YOLOV1"},
             LayerError,
-            "option 'anchors' got values with detectionModelType 'YOLOV1', expected none: anchors "
-            "belong to 'YOLOV2'",
+            (
+                "option 'anchors' got values with detectionModelType 'YOLOV1', expected none: "
+                "anchors belong to 'YOLOV2'"
+            ),
         ),
         (
             {**PAIR, "act": "IDENTITY"},
             LayerError,
-            "option 'act' got 'IDENTITY' with detectionModelType 'YOLOV2', expected 'AUTO' or "
-            "'LOGISTIC'",
+            (
+                "option 'act' got 'IDENTITY' with detectionModelType 'YOLOV2', expected 'AUTO' or "
+                "'LOGISTIC'"
+            ),
         ),
         (
             {**PAIR, "random_boxes": True},
@@ -135,8 +142,10 @@ def test_options_that_contradict_are_refused(
         (
             {"detection_model_type": "YOLOV1", "class_number": 20},
             (1469,),
-            "got 1469 values, expected 1470: 7 x 7 cells of 20 classes and 2 predictions of 5 "
-            "values",
+            (
+                "got 1469 values, expected 1470: 7 x 7 cells of 20 classes and 2 predictions of 5 "
+                "values"
+            ),
         ),
     ],
 )
@@ -153,8 +162,10 @@ def test_sources_that_do_not_fit_are_refused(
         (
             PAIR,
             Target("nominal", 3),
-            "got a target that is nominal, expected objects: columns '_nObjects_', '_Object0_', "
-            "'_Object0_x' and so on",
+            (
+                "got a target that is nominal, expected objects: columns '_nObjects_', "
+                "'_Object0_', '_Object0_x' and so on"
+            ),
         ),
         (
             {**PAIR, "class_number": 2},

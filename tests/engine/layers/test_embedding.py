@@ -35,14 +35,18 @@ def test_there_is_a_distance_less_than_sources() -> None:
         (
             PAIR,
             [(2,)] * 3,
-            "got 3 sources and a target that is interval, expected a target with two sources, and "
-            "none with three or four",
+            (
+                "got 3 sources and a target that is interval, expected a target with two sources, "
+                "and none with three or four"
+            ),
         ),
         (
             NOTHING,
             [(2,)] * 2,
-            "got 2 sources and a target that is none, expected a target with two sources, and "
-            "none with three or four",
+            (
+                "got 2 sources and a target that is none, expected a target with two sources, and "
+                "none with three or four"
+            ),
         ),
     ],
 )

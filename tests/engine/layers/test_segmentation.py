@@ -52,14 +52,18 @@ def test_too_few_maps_are_refused() -> None:
         (
             {"act": "TANH", "error": "ENTROPY"},
             LayerError,
-            "options 'act' and 'error' got 'TANH' and 'ENTROPY', expected SOFTMAX with ENTROPY, or "
-            "another activation with NORMAL",
+            (
+                "options 'act' and 'error' got 'TANH' and 'ENTROPY', expected SOFTMAX with "
+                "ENTROPY, or another activation with NORMAL"
+            ),
         ),
         (
             {"output_image_type": "PNG", "output_image_prob": True},
             NotSupportedError,
-            "option 'outputImageProb' with outputImageType 'PNG' is not supported yet; expected "
-            "'WIDE'",
+            (
+                "option 'outputImageProb' with outputImageType 'PNG' is not supported yet; "
+                "expected 'WIDE'"
+            ),
         ),
     ],
 )
