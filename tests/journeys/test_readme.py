@@ -2,9 +2,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import castorch
 import pytest
+
+from tests.journeys.conftest import environment
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -36,6 +40,29 @@ def test_the_walk_through_declares_trains_and_scores_with_curl_alone(url: str) -
     table = done.stdout.splitlines()[-6:]
     assert table[0].startswith('"x","y","place"')
     assert len(table) == 6
+
+
+def test_the_python_of_the_readme_runs_after_the_walk_through(url: str) -> None:
+    rows = [
+        {"x": x / 5, "y": y / 5, "place": "inside" if x * x + y * y < 9 else "outside"}
+        for x in range(-5, 5)
+        for y in range(-5, 5)
+    ]
+    with castorch.connect(url) as client:
+        client.session().upload("points", rows, replace=True)
+    program = README.read_text().partition("```python\n")[2].partition("```")[0]
+
+    done = subprocess.run(  # noqa: S603 - the text of our own README
+        [sys.executable, "-c", program.replace("http://127.0.0.1:8080", url)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hidden" in done.stdout
+    assert "Misclassification Error" in done.stdout
 
 
 def test_the_walk_through_uses_no_python() -> None:
