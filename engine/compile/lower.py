@@ -18,6 +18,7 @@ from engine.layers.input import Input
 from engine.modules.chance import Chance
 from engine.modules.channels import part_of
 from engine.modules.normalization import BatchNorm
+from engine.modules.recurrent import Recurrent
 from engine.sequences import full_lengths, lengths_of
 from engine.shapes import Shape
 
@@ -117,6 +118,9 @@ class CompiledModel:
             moved = tensor.data.to(device)
             is_filter = moved.dim() == IMAGE_BATCH_AXES
             tensor.data = _laid(moved, order) if is_filter else moved
+        for module in self.module.modules():
+            if isinstance(module, Recurrent):
+                module.compact()
         self.channels_last = channels_last
         self._device = device
         self.moments.reset()

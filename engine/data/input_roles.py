@@ -87,8 +87,14 @@ def input_role(fed: Fed, columns: Columns) -> InputRole:
     shape = image_shape(fed.node.layer)
     if fed.is_text:
         return TextRole(fed)
-    if fed.token_size:
+    if fed.token_size and shape is None:
         return SequenceRole(fed, columns)
+    if fed.length is not None:
+        raise DataError(
+            f"layer {fed.node.name!r} (input) got the length {fed.length!r}, expected none: "
+            "only sequences of columns have true lengths",
+            layer=fed.node.name,
+        )
     if shape is not None and len(fed.columns) == 1 and prod(shape) > 1:
         return ImageRole(fed, shape)
     return VectorRole(fed, columns, shape)

@@ -70,7 +70,9 @@ def walks(ctx: Context, run: Run) -> None:
 class TestSequences:
     def test_a_recurrent_network_learns_from_true_steps(self, run: Run) -> None:
         sequence = {"inputLength": "LEN", "tokenSize": 1}
-        answer = train(run, "walks", inputs=list(STEPS), target="last", sequence=sequence)
+        told = {**ADAM, "logLevel": 3}
+        roles = {"inputs": list(STEPS), "target": "last", "sequence": sequence}
+        answer = train(run, "walks", **roles, optimizer=told)
 
         info = {row["Descr"]: row["Value"] for row in answer.tables["ModelInfo"].records()}
         assert info["Number of Recurrent Layers"] == "1"

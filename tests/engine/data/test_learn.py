@@ -143,6 +143,25 @@ def test_a_number_that_float32_cannot_hold_is_refused() -> None:
         Encoder(steps_schema()).encode(columns)
 
 
+def test_rows_of_an_image_are_steps_without_true_lengths() -> None:
+    graph = per_step(Input(n_channels=1, width=2, height=2))
+    columns = {
+        **{name: STEPS[name] for name in ("a1", "b1", "b2", "len")},
+        "a2": np.array([3.0, 4.0]),
+        **{name: LABELS[name][:2] for name in ("t1", "t2")},
+    }
+    request = {"inputs": ("a1", "b1", "a2", "b2"), "target_sequence": ("t1", "t2")}
+    schema = learned(columns, graph, **request, sequence=SequenceRequest(target_length="len"))
+
+    assert bound_graph(schema, graph).shapes["out"] == (2, 3)
+    message = (
+        r"^layer 'data' \(input\) got the length 'len', expected none: only sequences of columns "
+        r"have true lengths$"
+    )
+    with pytest.raises(DataError, match=message):
+        learned(columns, graph, **request, sequence=SequenceRequest(input_length="len"))
+
+
 LABELS: Columns = {
     "x1": np.array([1.0, 2.0, 3.0]),
     "x2": np.array([1.0, 2.0, 3.0]),
@@ -158,9 +177,9 @@ def labelled(length: str | None = "n", **request: Any) -> Schema:
     return learned(LABELS, per_step(), **{**given, **request})
 
 
-def per_step() -> Graph:
+def per_step(source: Input | None = None) -> Graph:
     layer = RecurrentLayer(n=2, output_type="SAMELENGTH")
-    graph = Graph("net").add("data", Input()).add("states", layer, ["data"])
+    graph = Graph("net").add("data", source or Input()).add("states", layer, ["data"])
     return graph.add("out", Output(), ["states"])
 
 

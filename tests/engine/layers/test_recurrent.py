@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.errors import LayerError, ShapeError
 from engine.layers.recurrent import Projection, RecurrentLayer
+from engine.modules.recurrent import Recurrent
 from engine.shapes import Shape
 from tests.engine.rows import DEFAULTS, built
 
@@ -179,6 +180,20 @@ def test_parameters_are_counted_by_gates(kind: str, weights: int, biases: int) -
     assert sum(spec.size for spec in specs if spec.part == "weights") == weights
     assert sum(spec.size for spec in specs if spec.part == "biases") == biases
     assert layer(kind).multiply_adds([(5, 3)], DEFAULTS) == 5 * weights
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_compact_weights_are_the_same_weights(kind: str) -> None:
+    module = built(layer(kind), (5, 3))
+    assert isinstance(module, Recurrent)
+    x, weight = sequences(2, 5, 3), module.weight_input
+    before = module(x)
+
+    module.compact()
+
+    assert torch.equal(module(x), before)
+    assert module.weight_input is weight
+    assert not module.no_bias.requires_grad
 
 
 def test_dropout_hides_values_of_the_output() -> None:
