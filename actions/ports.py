@@ -264,7 +264,13 @@ class SessionStore(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """An action that runs in another process, as it was when it was read."""
+    """An action that runs in another process, as it was when it was read.
+
+    Attributes:
+        attempt: how often a worker has taken it.
+        resumes: whether its action can go on from a checkpoint.
+        lost: how many workers have died at it.
+    """
 
     id: str
     action: str
@@ -279,6 +285,8 @@ class Job:
     heartbeat: datetime | None = None
     cancel_requested: bool = False
     attempt: int = 0
+    resumes: bool = False
+    lost: int = 0
     result: Mapping[str, Json] | None = None
     error: Mapping[str, Json] | None = None
 
@@ -297,10 +305,32 @@ Jobs = list[Job]
 JobEvents = list[JobEvent]
 
 
-class JobStore(Protocol):
-    """Jobs of all sessions; states only move forward."""
+class JobCheckpoint(Protocol):
+    """The last checkpoint of one running job; it is gone when the job has ended."""
 
-    def submit(self, action: str, params: Mapping[str, Json], session: Session) -> Job: ...
+    def load(self) -> bytes | None:
+        """Return the last whole checkpoint, or None."""
+
+    def save(self, body: bytes) -> None:
+        """Put a checkpoint in the place of the last one.
+
+        Raises:
+            Conflict: the job is no longer this worker's.
+            StoreFull: the disk is full; the last one stays.
+        """
+
+
+class JobStore(Protocol):
+    """Jobs of all sessions; states move forward, and from running back to queued."""
+
+    def submit(
+        self,
+        action: str,
+        params: Mapping[str, Json],
+        session: Session,
+        *,
+        resumes: bool = False,
+    ) -> Job: ...
     def claim(self, owner: str) -> Job | None:
         """Take the oldest queued job, or None; two workers never get the same one."""
 
@@ -335,8 +365,18 @@ class JobStore(Protocol):
     def request_cancel(self, job_id: str, user: str) -> Job:
         """Ask a job to stop; a queued one ends at once."""
 
-    def fail_owner(self, owner: str, reason: str) -> Jobs:
-        """Fail the running jobs of an owner that is known to be dead."""
+    def hand_back(self, job_id: str, owner: str) -> Job:
+        """Queue a running job again, for its last checkpoint to be taken up; cancel it if asked to.
 
-    def fail_expired(self, lease_s: float) -> Jobs:
-        """Fail the running jobs whose owner has not beaten for longer than the lease."""
+        Raises:
+            Conflict: the job is no longer this owner's.
+        """
+
+    def recover_owner(self, owner: str, reason: str) -> Jobs:
+        """Queue the running jobs of an owner that is known to be dead again.
+
+        Those whose action cannot resume, or that have lost too many workers, fail.
+        """
+
+    def recover_expired(self, lease_s: float) -> Jobs:
+        """Do the same with running jobs whose owner has not beaten for longer than the lease."""

@@ -23,6 +23,7 @@ class Action:
         name: ``set.action`` in the spelling of the wire.
         runs: ``inline`` in the server's process, ``job`` in a worker.
         takes_upload: whether the request carries a file.
+        resumes: whether a job of it can go on from a checkpoint in another worker.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Action:
     runs: Runs
     aliases: tuple[str, ...]
     takes_upload: bool
+    resumes: bool = False
 
     @property
     def summary(self) -> str:
@@ -47,7 +49,12 @@ P = TypeVar("P", bound=ActionParams)
 
 
 def action(
-    name: str, *, runs: Runs = "inline", aliases: tuple[str, ...] = (), takes_upload: bool = False
+    name: str,
+    *,
+    runs: Runs = "inline",
+    aliases: tuple[str, ...] = (),
+    takes_upload: bool = False,
+    resumes: bool = False,
 ) -> Callable[[Callable[[Context, P], ActionResult]], Callable[[Context, P], ActionResult]]:
     """Register a function ``(Context, params) -> ActionResult`` as an action.
 
@@ -61,7 +68,7 @@ def action(
         body: Callable[[Context, P], ActionResult],
     ) -> Callable[[Context, P], ActionResult]:
         params = list(get_annotations(body).values())[1]
-        declared = Action(name, params, cast("Body", body), runs, aliases, takes_upload)
+        declared = Action(name, params, cast("Body", body), runs, aliases, takes_upload, resumes)
         for each in (name, *aliases):
             if each.lower() in _BY_FOLDED:
                 raise ValueError(f"action {each!r} is registered twice")

@@ -116,21 +116,14 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     start_logging(settings.log_level)
     bell = listen() if options.piped else Bell()
     try:
-        signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGINT, _stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: bell.stop())
         with opened(settings) as stores, warm(settings.threads):
             bell.tell("ready")
             worker_for(settings, stores, options.owner or new_owner(), bell).work()
     except WorkerStopped:
         return 0
     return 0
-
-
-def _stop(number: int, frame: object) -> None:
-    del number, frame
-    from server.jobs.worker import WorkerStopped
-
-    raise WorkerStopped
 
 
 def _migrate(settings: Settings, options: argparse.Namespace) -> int:

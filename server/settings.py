@@ -55,10 +55,13 @@ class Settings(BaseSettings):
     """Seconds without a heartbeat after which a job's worker counts as dead."""
     heartbeat_s: PositiveFloat = 1.0
     """Seconds between two heartbeats of a job, which also look for a cancel request."""
+    checkpoint_s: float = Field(default=30.0, ge=0)
+    """Least seconds between two checkpoints of a job that can be taken up again."""
     poll_s: PositiveFloat = 1.0
     """Seconds between two looks at the database for what another machine did."""
     stop_grace_s: float = Field(default=5.0, ge=0)
-    """Seconds running jobs may go on when the server is asked to stop; then they fail."""
+    """Seconds running jobs may go on when the server is asked to stop; then they fail, or, if they
+    can be taken up again, wait for the next server."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     """Lowest level that is logged."""
     extensions: tuple[str, ...] = ()

@@ -53,7 +53,8 @@ def open_stores(settings: Settings) -> SqlStores:
 def open_resources(settings: Settings) -> Iterator[Resources]:
     """Open everything a server needs, and close it at the block's end.
 
-    Jobs whose worker died while no server ran have failed when the block begins.
+    Jobs whose worker died while no server ran are queued again, or have failed, when the block
+    begins.
     """
     stores = open_stores(settings)
     signals = JobSignals()
@@ -119,13 +120,17 @@ def _contexts(settings: Settings, stores: SqlStores) -> Callable[[Job, Reports],
             job_id=job.id,
             report=reports.add,
             cancelled=reports.cancelled,
+            checkpoint=stores.checkpoint_of(job.id, reports.owner),
+            checkpoint_s=settings.checkpoint_s,
+            interrupted=reports.bell.is_closing,
+            attempt=job.attempt,
         )
 
     return context_of
 
 
 class _Sweeper:
-    """Fails the jobs of dead workers, ends idle sessions, collects garbage; one thread."""
+    """Sees to the jobs of dead workers, ends idle sessions, collects garbage; one thread."""
 
     def __init__(self, settings: Settings, stores: SqlStores, signals: JobSignals) -> None:
         self._settings = settings
@@ -143,9 +148,9 @@ class _Sweeper:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Fail the running jobs whose lease has ended."""
-        for job in self._stores.jobs.fail_expired(self._settings.job_lease_s):
-            LOG.error("job failed: its lease ended", extra={"job_id": job.id, "owner": job.owner})
+        """Queue the running jobs whose lease has ended again, or fail them."""
+        for job in self._stores.jobs.recover_expired(self._settings.job_lease_s):
+            LOG.error("the lease of a job ended", extra={"job_id": job.id, "state": job.state})
             self._signals.notify(job.id, state=True)
 
     def _keep(self) -> None:

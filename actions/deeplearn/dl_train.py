@@ -81,7 +81,7 @@ class DlTrainParams(ActionParams):
     """How the weights are found."""
 
 
-@action("deepLearn.dlTrain", runs="job", aliases=("deepLearn.train",))
+@action("deepLearn.dlTrain", runs="job", aliases=("deepLearn.train",), resumes=True)
 def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
     """Train a model on a table and store its weights, with all that is needed to score.
 
@@ -94,7 +94,7 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
         TrainingError: training diverged, or there is nothing to train.
         DeviceError: there is no such graphics processor.
         TableExists: a weight table exists and ``replace`` is false.
-        Cancelled: the caller asked to stop; nothing is stored.
+        Cancelled: the caller asked to stop; nothing but snapshots is stored.
     """
     device = device_name(p.gpu)
     with threads_of(ctx, p.n_threads):

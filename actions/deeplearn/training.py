@@ -11,6 +11,7 @@ from actions.answers import output_tables
 from actions.builtin.about import versions
 from actions.columns import engine_columns
 from actions.context import Context
+from actions.deeplearn.attempts import Attempts, Seeds
 from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_request
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
@@ -148,9 +149,27 @@ class Training:
         return bound_graph(self.schema, self.stored.graph)
 
     @cached_property
+    def attempts(self) -> Attempts:
+        """What attempts of this job leave for each other."""
+        tables = [self.table, *([] if self.valid is None else [self.valid])]
+        return Attempts(self.ctx, [self.stored.info, *(each.info for each in tables)])
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """The seeds of starting weights, of dropout, and of the order of the rows."""
+        p, own = self.p, self.p.optimizer.seed
+        start = resolved_seed(p.seed if p.seed > 0 else own)
+        drawn: Seeds = {
+            "start": start,
+            "noise": resolved_seed(own) if own > 0 else start,
+            "order": resolved_seed(p.record_seed) if p.record_seed else None,
+        }
+        return {name: self.attempts.seed(name, seed) for name, seed in drawn.items()}
+
+    @cached_property
     def seed(self) -> int:
         """The seed of starting weights."""
-        return resolved_seed(self.p.seed if self.p.seed > 0 else self.p.optimizer.seed)
+        return self.seeds["start"] or 1
 
     @cached_property
     def model(self) -> CompiledModel:
@@ -188,8 +207,10 @@ class Training:
                 "expected two",
                 parameter="bestWeights",
             )
-        for out in outs:
-            _refuse_taken(self.ctx, out)
+        frequency = self.p.optimizer.snapshot_freq
+        counts = range(frequency, self.p.optimizer.max_epochs + 1, frequency) if frequency else ()
+        for out in (*outs, *map(self._snapshot, counts)):
+            _refuse_taken(self.ctx, self.attempts.own(out))
 
     def _source(self, table: OpenTable, purpose: Purpose) -> BatchSource:
         encoder = Encoder(self.schema, purpose, self.embeddings)
@@ -216,21 +237,22 @@ class Training:
             self.ctx.note(f"Layers without starting weights were initialised: {', '.join(fresh)}.")
 
     def _train(self, source: BatchSource, valid: BatchSource | None) -> TrainResult:
-        optimizer = self.p.optimizer
-        record_seed = self.p.record_seed
         trainer = Trainer(
             self.model,
-            optimizer,
+            self.p.optimizer,
             source,
             batch_rows=self.batch_rows,
             valid=valid,
             valid_freq=self.p.valid_freq,
-            seed=resolved_seed(optimizer.seed) if optimizer.seed > 0 else self.seed,
-            record_seed=resolved_seed(record_seed) if record_seed else None,
+            seed=self.seeds["noise"] or 1,
+            record_seed=self.seeds["order"],
             device=choose_device(self.device),
             on_event=self._tell,
             cancelled=self.ctx.cancelled,
             keep_best=self.p.best_weights is not None,
+            on_snapshot=self._publish_snapshot,
+            checkpoints=self.attempts.checkpointing(self.seeds),
+            resume=self.attempts.last,
         )
         return trainer.run()
 
@@ -238,31 +260,49 @@ class Training:
         report(self.ctx, event, self.p.optimizer.max_epochs)
         self.log.event(event)
 
-    def _store(self, result: TrainResult) -> list[TableInfo]:
-        header = WeightsHeader(
+    def _snapshot(self, epochs: int) -> OutTable:
+        """Return where the weights after so many epochs go."""
+        out = self.p.model_weights
+        return out.model_copy(update={"name": f"{out.name}_{epochs}"})
+
+    def _publish_snapshot(self, epochs: int, model: CompiledModel) -> None:
+        facts: dict[str, Json] = {"epochs": epochs, "reason": "snapshot"}
+        output = self.attempts.own(self._snapshot(epochs)).output
+        with self.ctx.weights.stage(self._header(facts), read_weights(model)) as staged:
+            self.ctx.tables.publish((staged, output))
+
+    def _header(self, facts: dict[str, Json]) -> WeightsHeader:
+        return WeightsHeader(
             specs=self.model.specs,
-            lineage=self._lineage(result),
+            lineage={**self._lineage(), **facts},
             schema=self.schema.model_dump(mode="json"),
         )
+
+    def _store(self, result: TrainResult) -> list[TableInfo]:
+        header = self._header(
+            {
+                "epochs": len(result.history),
+                "bestEpoch": result.best_epoch,
+                "reason": result.reason,
+            }
+        )
+        own = self.attempts.own
         with ExitStack() as stack:
             stage = self.ctx.weights.stage
             last = stack.enter_context(stage(header, read_weights(self.model)))
-            outputs = [(last, self.p.model_weights.output)]
+            outputs = [(last, own(self.p.model_weights).output)]
             if self.p.best_weights is not None and result.best is not None:
                 best = stack.enter_context(stage(header, iter(result.best)))
-                outputs.append((best, self.p.best_weights.output))
+                outputs.append((best, own(self.p.best_weights).output))
             return self.ctx.tables.publish(*outputs)
 
-    def _lineage(self, result: TrainResult) -> dict[str, Json]:
+    def _lineage(self) -> dict[str, Json]:
         return {
             "model": _source_of(self.stored.info),
             "layers": declared(self.stored.graph),
             "table": {**_source_of(self.table.info), "where": self.p.table.where},
             "parameters": to_wire(self.p),
             "seed": self.seed,
-            "epochs": len(result.history),
-            "bestEpoch": result.best_epoch,
-            "reason": result.reason,
             "versions": {**versions()},
             "job": self.ctx.job_id,
         }

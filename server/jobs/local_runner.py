@@ -173,13 +173,15 @@ class _Slot:
 
     def _clean_up(self, owner: str, reason: str) -> None:
         try:
-            failed = self._runner.jobs.fail_owner(owner, reason)
+            left = self._runner.jobs.recover_owner(owner, reason)
         except StoreUnavailable as error:
-            LOG.warning("the jobs of %s fail when their lease ends: %s", owner, error)
+            LOG.warning("the jobs of %s wait for their lease to end: %s", owner, error)
             return
-        for job in failed:
-            LOG.error("job failed", extra={"job_id": job.id, "reason": reason})
+        for job in left:
+            LOG.error("job lost", extra={"job_id": job.id, "state": job.state, "reason": reason})
             self._runner.signals.notify(job.id, state=True)
+        if any(job.state == "queued" for job in left):
+            self._runner.wake()
 
 
 def _write(process: subprocess.Popen[bytes]) -> None:

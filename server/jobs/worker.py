@@ -19,6 +19,7 @@ from actions.ports import Job, JobState, JobStore
 from actions.results import Json, to_json
 from actions.run import run_action
 from engine.errors import Cancelled
+from engine.train.checkpoint import Interrupted
 from server.failures import failure
 from server.logs import JOB
 
@@ -44,13 +45,31 @@ class Bell:
         rung: there is something to look at: a job, a cancel request, or the end.
         closing: no further job is to be taken.
         beat_now: a cancel request may have come.
+        stopping: the process was asked to end, by a signal.
+        holds_resuming: a job runs that can be handed back after a checkpoint.
         tell: sends a line to the server that started this worker.
     """
 
     rung: Event = field(default_factory=Event)
     closing: Event = field(default_factory=Event)
     beat_now: Event = field(default_factory=Event)
+    stopping: bool = False
+    holds_resuming: bool = False
     tell: Callable[[str], None] = _nobody_listens
+
+    def is_closing(self) -> bool:
+        """Return whether no further job is to be taken."""
+        return self.stopping or self.closing.is_set()
+
+    def stop(self) -> None:
+        """Hear a signal to end, in the main thread; takes no lock, which that may hold.
+
+        Raises:
+            WorkerStopped: the running job, if any, cannot be handed back in order.
+        """
+        if not self.holds_resuming or self.is_closing():
+            raise WorkerStopped
+        self.stopping = True
 
     def ring(self) -> None:
         """Make the worker look for a job, and its running job for a cancel request."""
@@ -139,7 +158,11 @@ class Reports:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended."""
+    """How a job ended, or that it is to be queued again.
+
+    Attributes:
+        state: a final one, or queued.
+    """
 
     state: JobState
     result: Mapping[str, Json] | None = None
@@ -153,7 +176,11 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
         return Outcome("done", result=to_json(result))
     except Cancelled as error:
         return Outcome("cancelled", error=failure(error))
+    except Interrupted:
+        return Outcome("queued")
     except WorkerStopped:
+        if job.resumes:
+            return Outcome("queued")
         stopped = JobFailed("the worker was stopped while the job ran", job=job.id)
         return Outcome("failed", error=failure(stopped))
     except MemoryError as error:
@@ -179,7 +206,7 @@ class Worker:
     def work(self) -> None:
         """Run jobs as they come; returns when the bell closes, or the process is stopped."""
         idle_since: float | None = None
-        while not self.bell.closing.is_set():
+        while not self.bell.is_closing():
             self.bell.rung.clear()
             job = self._claim()
             if job is not None:
@@ -203,8 +230,10 @@ class Worker:
         started = time.monotonic()
         self.bell.tell(f"state {job.id}")
         LOG.info("job starts", extra={"action": job.action, "owner": self.owner})
+        self.bell.holds_resuming = job.resumes
         with Reports(self.jobs, job, self.owner, self.heartbeat_s, self.bell) as reports:
             outcome = run_job(job, lambda: self.context_for(job, reports))
+        self.bell.holds_resuming = False
         self._record(job, outcome)
         self.bell.tell(f"state {job.id}")
         LOG.info(
@@ -218,9 +247,7 @@ class Worker:
         until = time.monotonic() + self.lease_s
         while True:
             try:
-                self.jobs.finish(
-                    job.id, self.owner, outcome.state, result=outcome.result, error=outcome.error
-                )
+                self._put(job, outcome)
             except Conflict as error:
                 LOG.warning("the job was ended by somebody else: %s", error)
             except StoreUnavailable as error:
@@ -230,6 +257,14 @@ class Worker:
                     continue
                 LOG.exception("the end of the job is lost")
             return
+
+    def _put(self, job: Job, outcome: Outcome) -> None:
+        if outcome.state == "queued":
+            self.jobs.hand_back(job.id, self.owner)
+            return
+        self.jobs.finish(
+            job.id, self.owner, outcome.state, result=outcome.result, error=outcome.error
+        )
 
 
 @contextmanager

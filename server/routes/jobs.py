@@ -36,6 +36,7 @@ def job_json(job: Job) -> dict[str, Json]:
         "finished": _iso(job.finished),
         "error": dict(job.error) if job.error is not None else None,
         "cancel_requested": job.cancel_requested,
+        "attempt": job.attempt,
     }
 
 

@@ -1,23 +1,39 @@
 """Jobs of all sessions, and what they report.
 
-States only move forward: queued, running, then done, failed or cancelled. Every step is an event of
-kind ``state``, written in the same transaction.
+States move forward: queued, running, then done, failed or cancelled. A running job whose action can
+go on from a checkpoint goes back to queued when its worker is lost or hands it back. Every step is
+an event of kind ``state``, written in the same transaction.
 """
 
 import builtins
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from secrets import token_hex
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from actions.errors import Conflict, InvalidParameters, JobFailed, JobNotFound
 from actions.ports import FINAL_STATES, Job, JobEvent, JobState, Session
 from actions.results import Json
 from server.store.connect import Database
-from server.store.schema import job_events, jobs
+from server.store.schema import job_checkpoints, job_events, jobs
 
 Event = tuple[str, Mapping[str, Json]]
+
+LOST_LIMIT = 3
+"""Workers that may be lost at a job; the last of them fails it."""
 
 _ID_BYTES = 16
 
@@ -28,8 +44,22 @@ class SqlJobStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def submit(self, action: str, params: Mapping[str, Json], session: Session) -> Job:
-        """Record a job; it is queued behind those that are there."""
+    def submit(
+        self,
+        action: str,
+        params: Mapping[str, Json],
+        session: Session,
+        *,
+        resumes: bool = False,
+    ) -> Job:
+        """Record a job; it is queued behind those that are there.
+
+        Args:
+            action: what to run.
+            params: in the spelling of the wire.
+            session: whose tables the job sees.
+            resumes: the action can go on from a checkpoint.
+        """
         with self._database.write() as connection:
             now = self._database.now()
             job_id = token_hex(_ID_BYTES)
@@ -45,6 +75,8 @@ class SqlJobStore:
                     cancel_requested=False,
                     attempt=0,
                     events=0,
+                    resumes=resumes,
+                    lost=0,
                 )
             )
             _append(connection, job_id, [_state("queued")], now)
@@ -67,7 +99,7 @@ class SqlJobStore:
                 .values(
                     state="running",
                     owner=owner,
-                    started=now,
+                    started=func.coalesce(jobs.c.started, now),
                     heartbeat=now,
                     attempt=jobs.c.attempt + 1,
                 )
@@ -176,23 +208,42 @@ class SqlJobStore:
             cancel(connection, [row.id], self._database.now())
             return _job(_row(connection, job_id))
 
-    def fail_owner(self, owner: str, reason: str) -> builtins.list[Job]:
-        """Fail the running jobs of an owner that is known to be dead, and return them."""
-        return self._fail(jobs.c.owner == owner, lambda _: reason)
+    def hand_back(self, job_id: str, owner: str) -> Job:
+        """Queue a running job again, for its last checkpoint to be taken up; cancel it if asked to.
 
-    def fail_expired(self, lease_s: float) -> builtins.list[Job]:
-        """Fail the running jobs whose owner has not beaten for longer than the lease.
+        Raises:
+            JobNotFound: there is no such job.
+            Conflict: the job is no longer this owner's.
+        """
+        with self._database.write() as connection:
+            query = select(jobs).where(_owned(job_id, owner)).with_for_update()
+            row = connection.execute(query).first()
+            if row is None:
+                raise _lost(connection, job_id, owner)
+            _requeue(connection, row, self._database.now(), lost=row.lost)
+            return _job(_row(connection, job_id))
+
+    def recover_owner(self, owner: str, reason: str) -> builtins.list[Job]:
+        """Queue the running jobs of an owner that is known to be dead again, or fail them.
 
         Returns:
-            The jobs that failed.
+            The jobs as they are now.
+        """
+        return self._recover(jobs.c.owner == owner, lambda _: reason)
+
+    def recover_expired(self, lease_s: float) -> builtins.list[Job]:
+        """Queue running jobs whose owner has not beaten for longer than the lease, or fail them.
+
+        Returns:
+            The jobs as they are now.
         """
         latest = self._database.now() - timedelta(seconds=lease_s)
-        return self._fail(
+        return self._recover(
             jobs.c.heartbeat < latest,
             lambda row: f"the worker {row.owner!r} has not been heard of for {lease_s:g} s",
         )
 
-    def _fail(
+    def _recover(
         self, which: ColumnElement[bool], reason: Callable[[Row[object]], str]
     ) -> builtins.list[Job]:
         query = select(jobs).where(jobs.c.state == "running", which).order_by(jobs.c.number)
@@ -203,8 +254,7 @@ class SqlJobStore:
             now = self._database.now()
             rows = connection.execute(query.with_for_update()).all()
             for row in rows:
-                error = {"code": JobFailed.code, "message": reason(row), "details": {}}
-                _end(connection, jobs.c.id == row.id, "failed", now, error=error)
+                _lose(connection, row, reason(row), now)
             return [_job(_row(connection, row.id)) for row in rows]
 
 
@@ -215,6 +265,27 @@ def cancel(connection: Connection, job_ids: Sequence[str], now: datetime) -> Non
         _end(connection, jobs.c.id == job_id, "cancelled", now, cancel_requested=True)
     running = jobs.c.id.in_(job_ids) & (jobs.c.state == "running")
     connection.execute(update(jobs).where(running).values(cancel_requested=True))
+
+
+def _lose(connection: Connection, row: Row[Any], reason: str, now: datetime) -> None:
+    """Queue a job again whose worker is dead, or end it."""
+    lost = row.lost + 1
+    if row.resumes and (lost < LOST_LIMIT or row.cancel_requested):
+        _requeue(connection, row, now, lost=lost)
+        return
+    if row.resumes:
+        reason += f"; {lost} workers were lost at this job"
+    error = {"code": JobFailed.code, "message": reason, "details": {}}
+    _end(connection, jobs.c.id == row.id, "failed", now, error=error, lost=lost)
+
+
+def _requeue(connection: Connection, row: Row[Any], now: datetime, *, lost: int) -> None:
+    if row.cancel_requested:
+        _end(connection, jobs.c.id == row.id, "cancelled", now, lost=lost)
+        return
+    again = {"state": "queued", "owner": None, "heartbeat": None, "lost": lost}
+    connection.execute(update(jobs).where(jobs.c.id == row.id).values(**again))
+    _append(connection, row.id, [_state("queued")], now)
 
 
 def _end(
@@ -231,6 +302,7 @@ def _end(
     job_id = connection.scalar(ended)
     if job_id is None:
         return False
+    connection.execute(delete(job_checkpoints).where(job_checkpoints.c.job_id == job_id))
     _append(connection, job_id, [_state(state)], now)
     return True
 
@@ -304,6 +376,8 @@ def _job(row: Row[object]) -> Job:
         heartbeat=row.heartbeat,
         cancel_requested=row.cancel_requested,
         attempt=row.attempt,
+        resumes=row.resumes,
+        lost=row.lost,
         result=row.result,
         error=row.error,
     )

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -293,6 +294,9 @@ jobs = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("checkpoint_id", Characters, ForeignKey("contents.id")),
+    Column("resumes", Boolean, nullable=False, server_default=false()),
+    Column("lost", Integer, nullable=False, server_default=text("0")),  # workers that died at it
+    Column("checkpoint", Integer),  # the generation that is whole; null: none
     Column("result", JsonText),
     Column("error", JsonText),
     Column("events", Integer, nullable=False),  # the seq of the last event
@@ -310,4 +314,13 @@ job_events = Table(
     Column("kind", Characters, nullable=False),
     Column("time", UtcTime, nullable=False),
     Column("data", JsonText, nullable=False),
+)
+
+job_checkpoints = Table(
+    "job_checkpoints",
+    metadata,
+    Column("job_id", Characters, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
 )

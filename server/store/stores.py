@@ -7,6 +7,7 @@ from typing import Self
 from actions.ports import Session
 from server.store.caslibs import SqlCaslibStore, add_public
 from server.store.catalogue import Catalogue
+from server.store.checkpoints import SqlJobCheckpoint
 from server.store.connect import Clock, Database, open_database, utc_now
 from server.store.jobs import SqlJobStore
 from server.store.migrations import upgrade
@@ -79,6 +80,10 @@ class SqlStores:
             SqlWeightStore(self.database, catalogue, job_id),
             caslibs,
         )
+
+    def checkpoint_of(self, job_id: str, owner: str) -> SqlJobCheckpoint:
+        """Return the checkpoint of a job, for the worker that runs it."""
+        return SqlJobCheckpoint(self.database, job_id, owner)
 
     def collect_garbage(self, *, lease_s: float = LEASE_S, grace_s: float = GRACE_S) -> int:
         """Remove what nobody can reach any more and return how many contents went.

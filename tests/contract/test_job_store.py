@@ -80,7 +80,7 @@ def test_a_beat_renews_the_lease(stores: SqlStores, session: Session, clock: Han
     assert stores.jobs.beat(job.id, "worker-1") is False
 
     clock.advance(25)
-    assert stores.jobs.fail_expired(lease_s=30) == []
+    assert stores.jobs.recover_expired(lease_s=30) == []
     assert stores.jobs.find(job.id, "ann").state == "running"
 
 
@@ -90,7 +90,7 @@ def test_a_job_without_a_beat_fails_after_its_lease(
     job = start(stores, session)
     clock.advance(31)
 
-    (failed,) = stores.jobs.fail_expired(lease_s=30)
+    (failed,) = stores.jobs.recover_expired(lease_s=30)
 
     message = "the worker 'worker-1' has not been heard of for 30 s"
     assert (failed.id, failed.state, failed.finished) == (job.id, "failed", clock.moment)
@@ -102,7 +102,7 @@ def test_a_job_that_was_taken_away_cannot_be_beaten_or_finished(
     stores: SqlStores, session: Session
 ) -> None:
     job = start(stores, session)
-    stores.jobs.fail_owner("worker-1", "the worker died")
+    stores.jobs.recover_owner("worker-1", "the worker died")
     message = f"^job '{job.id}' is failed and no longer run by 'worker-1'$"
 
     with pytest.raises(Conflict, match=message):
@@ -124,12 +124,12 @@ def test_only_the_jobs_of_a_dead_owner_fail(stores: SqlStores, session: Session)
     first, second = start(stores, session), submit(stores, session)
     assert stores.jobs.claim("worker-2") is not None
 
-    (failed,) = stores.jobs.fail_owner("worker-1", "the worker died")
+    (failed,) = stores.jobs.recover_owner("worker-1", "the worker died")
 
     assert failed.id == first.id
     assert failed.error == {"code": "job.failed", "message": "the worker died", "details": {}}
     assert stores.jobs.find(second.id, "ann").state == "running"
-    assert stores.jobs.fail_owner("worker-1", "again") == []
+    assert stores.jobs.recover_owner("worker-1", "again") == []
 
 
 def test_a_job_ends_in_a_final_state_only(stores: SqlStores, session: Session) -> None:
@@ -255,3 +255,114 @@ def test_numbers_that_are_no_numbers_are_kept(stores: SqlStores, session: Sessio
         "loss": float("inf"),
         "text": "\0\ud800",
     }
+
+
+def start_resuming(stores: SqlStores, session: Session, owner: str = "worker-1") -> Job:
+    stores.jobs.submit("deepLearn.dlTrain", {}, session, resumes=True)
+    claimed = stores.jobs.claim(owner)
+    assert claimed is not None
+    return claimed
+
+
+def test_a_job_that_resumes_is_queued_again_when_its_lease_ends(
+    stores: SqlStores, session: Session, clock: HandClock
+) -> None:
+    job = start_resuming(stores, session)
+    began = clock.moment
+    clock.advance(31)
+
+    (queued,) = stores.jobs.recover_expired(lease_s=30)
+    again = stores.jobs.claim("worker-2")
+
+    assert (queued.id, queued.state, queued.owner, queued.lost) == (job.id, "queued", None, 1)
+    assert again is not None
+    assert (again.id, again.owner, again.attempt) == (job.id, "worker-2", 2)
+    assert again.started == began
+    assert states(stores, job) == ["queued", "running", "queued", "running"]
+
+
+def test_the_third_worker_lost_at_a_job_fails_it_with_the_reason(
+    stores: SqlStores, session: Session
+) -> None:
+    job = start_resuming(stores, session)
+    for _ in range(2):
+        (queued,) = stores.jobs.recover_owner("worker-1", "the worker died")
+        assert queued.state == "queued"
+        assert stores.jobs.claim("worker-1") is not None
+
+    (failed,) = stores.jobs.recover_owner("worker-1", "the worker died")
+
+    assert (failed.id, failed.state, failed.attempt, failed.lost) == (job.id, "failed", 3, 3)
+    assert failed.error is not None
+    assert failed.error["message"] == "the worker died; 3 workers were lost at this job"
+
+
+def test_a_job_that_is_handed_back_loses_no_worker(stores: SqlStores, session: Session) -> None:
+    job = start_resuming(stores, session)
+
+    for attempt in range(1, 6):
+        back = stores.jobs.hand_back(job.id, "worker-1")
+        assert (back.state, back.lost, back.attempt) == ("queued", 0, attempt)
+        assert stores.jobs.claim("worker-1") is not None
+
+
+def test_a_job_of_another_owner_cannot_be_handed_back(stores: SqlStores, session: Session) -> None:
+    job = start_resuming(stores, session)
+
+    with pytest.raises(
+        Conflict, match=f"^job '{job.id}' is running and no longer run by 'worker-2'$"
+    ):
+        stores.jobs.hand_back(job.id, "worker-2")
+
+
+@pytest.mark.parametrize("way", ["handed back", "lost"])
+def test_a_job_that_is_to_be_cancelled_is_not_queued_again(
+    stores: SqlStores, session: Session, way: str
+) -> None:
+    job = start_resuming(stores, session)
+    stores.jobs.request_cancel(job.id, "ann")
+
+    if way == "lost":
+        stores.jobs.recover_owner("worker-1", "the worker died")
+    else:
+        stores.jobs.hand_back(job.id, "worker-1")
+
+    assert stores.jobs.find(job.id, "ann").state == "cancelled"
+
+
+def test_a_checkpoint_is_found_by_the_next_worker(stores: SqlStores, session: Session) -> None:
+    job = start_resuming(stores, session)
+    body = bytes(range(256)) * 40_000  # three parts of 4 MiB
+    mine = stores.checkpoint_of(job.id, "worker-1")
+    assert mine.load() is None
+
+    mine.save(b"first")
+    mine.save(body)
+    stores.jobs.recover_owner("worker-1", "the worker died")
+    stores.jobs.claim("worker-2")
+
+    assert stores.checkpoint_of(job.id, "worker-2").load() == body
+
+
+def test_a_worker_that_lost_its_job_leaves_no_checkpoint(
+    stores: SqlStores, session: Session
+) -> None:
+    job = start_resuming(stores, session)
+    stores.checkpoint_of(job.id, "worker-1").save(b"good")
+    stores.jobs.recover_owner("worker-1", "the worker died")
+    stores.jobs.claim("worker-2")
+
+    with pytest.raises(Conflict, match=f"^job '{job.id}' is no longer run by 'worker-1'$"):
+        stores.checkpoint_of(job.id, "worker-1").save(b"late")
+
+    assert stores.checkpoint_of(job.id, "worker-2").load() == b"good"
+
+
+def test_checkpoints_go_when_the_job_has_ended(stores: SqlStores, session: Session) -> None:
+    job = start_resuming(stores, session)
+    mine = stores.checkpoint_of(job.id, "worker-1")
+    mine.save(b"good")
+
+    stores.jobs.finish(job.id, "worker-1", "done")
+
+    assert mine.load() is None

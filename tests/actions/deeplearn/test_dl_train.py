@@ -247,16 +247,20 @@ class TestFlowers:
         ({"gpu": {"precision": "fp16"}}, NotSupportedError, r"'gpu' got precision FP16, which"),
         ({"weight": "x"}, NotSupportedError, r"^parameter 'weight' of deepLearn.dlTrain is"),
         (
-            {"optimizer": {"algorithm": {"method": "LBFG"}}},
+            {"optimizer": {"algorithm": {"useLocking": False}}},
             NotSupportedError,
-            r"^parameter 'optimizer.algorithm': optimizer option algorithm.method = 'LBFG' is not",
+            (
+                r"^parameter 'optimizer.algorithm': optimizer option algorithm.useLocking = False "
+                r"is not"
+            ),
         ),
         (
-            {"optimizer": {"algorithm": {"method": "ADAMW"}}},
+            {"optimizer": {"algorithm": {"method": "ADAMX"}}},
             InvalidParameters,
             (
-                r"^parameter 'optimizer.algorithm.method' got 'ADAMW', expected one of VANILLA, "
-                r"MOMENTUM, ADAM, LBFG, NATGRAD; did you mean 'ADAM'\?$"
+                r"^parameter 'optimizer.algorithm.method' got 'ADAMX', expected one of VANILLA, "
+                r"MOMENTUM, NESTEROV, ADAM, ADAMW, ADAGRAD, RMSPROP, LBFG, NATGRAD; did you mean "
+                r"'ADAM' or 'ADAMW'\?$"
             ),
         ),
         (

@@ -3,7 +3,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,8 +12,10 @@ from actions.context import Context
 from actions.errors import Conflict, StoreUnavailable
 from actions.ports import Job, JobEvent, JobState, Session
 from actions.results import Json
+from engine.train.checkpoint import Interrupted
 from server.jobs.worker import (
     Bell,
+    Outcome,
     Reports,
     Worker,
     WorkerStopped,
@@ -75,7 +77,14 @@ class OneJob:
         self._fail()
         self.ended.append((state, result, error))
 
-    def submit(self, action: str, params: Mapping[str, Json], session: Session) -> Job:
+    def submit(
+        self,
+        action: str,
+        params: Mapping[str, Json],
+        session: Session,
+        *,
+        resumes: bool = False,
+    ) -> Job:
         raise NotImplementedError
 
     def find(self, job_id: str, user: str) -> Job:
@@ -92,10 +101,16 @@ class OneJob:
     def request_cancel(self, job_id: str, user: str) -> Job:
         raise NotImplementedError
 
-    def fail_owner(self, owner: str, reason: str) -> builtins.list[Job]:
+    def hand_back(self, job_id: str, owner: str) -> Job:
+        del job_id, owner
+        self._fail()
+        self.ended.append(("queued", None, None))
+        return JOB
+
+    def recover_owner(self, owner: str, reason: str) -> builtins.list[Job]:
         raise NotImplementedError
 
-    def fail_expired(self, lease_s: float) -> builtins.list[Job]:
+    def recover_expired(self, lease_s: float) -> builtins.list[Job]:
         raise NotImplementedError
 
 
@@ -270,3 +285,40 @@ def test_giving_back_and_warming_up_change_nothing_that_can_be_seen() -> None:
         assert gc.get_freeze_count()
         give_back_memory()
     assert not gc.get_freeze_count()
+
+
+RESUMING = replace(JOB, resumes=True)
+
+
+def test_an_interrupted_job_is_queued_again() -> None:
+    assert run_job(RESUMING, lambda: raising(Interrupted())) == Outcome("queued")
+
+
+def test_a_stopped_worker_hands_back_a_job_that_resumes() -> None:
+    assert run_job(RESUMING, lambda: raising(WorkerStopped())) == Outcome("queued")
+
+
+def test_a_worker_hands_back_what_was_interrupted_and_ends() -> None:
+    jobs, bell = OneJob([RESUMING]), Bell()
+
+    def interrupt(job: Job, open_reports: Reports) -> Context:
+        del job
+        bell.stop()  # as a signal does, while a job runs that resumes
+        assert open_reports.bell.is_closing()
+        raise Interrupted
+
+    Worker(jobs, interrupt, "w1", 0.01, 0.001, 600.0, bell).work()
+
+    assert jobs.ended == [("queued", None, None)]
+
+
+def test_a_signal_stops_a_worker_that_holds_nothing_to_hand_back() -> None:
+    with pytest.raises(WorkerStopped):
+        Bell().stop()
+
+
+def test_a_second_signal_stops_a_worker_at_once() -> None:
+    bell = Bell(holds_resuming=True)
+    bell.stop()
+    with pytest.raises(WorkerStopped):
+        bell.stop()
