@@ -15,9 +15,9 @@
       SessionNotFound       session.not_found   the session never was, was ended, or expired
       JobNotFound           job.not_found       no job of that id
       JobFailed             job.failed          the process of a job died, or broke
-      Conflict              store.conflict      another session changed the thing first
-      StoreFull             store.full          the database's disk is full
+      Conflict              store.conflict      the thing was changed by another first
       StoreUnavailable      store.unavailable   the database is locked or away
+        StoreFull           store.full          the database's disk is full
       NotAuthenticated      auth.required       no token, or a wrong one
       NotPermitted          auth.forbidden      the caller may not do this
       TooLarge              request.too_large   a request or a value is over its limit
@@ -121,21 +121,21 @@ class JobFailed(ActionError):  # noqa: N818
 
 
 class Conflict(ActionError):  # noqa: N818
-    """Another session changed the thing first."""
+    """Another session changed the thing first, or somebody the file of a link."""
 
     code = "store.conflict"
-
-
-class StoreFull(ActionError):  # noqa: N818
-    """The database's disk is full."""
-
-    code = "store.full"
 
 
 class StoreUnavailable(ActionError):  # noqa: N818
     """The database is locked or away."""
 
     code = "store.unavailable"
+
+
+class StoreFull(StoreUnavailable):
+    """The database's disk is full; whoever can wait for the database waits for room too."""
+
+    code = "store.full"
 
 
 class NotAuthenticated(ActionError):  # noqa: N818

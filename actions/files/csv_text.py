@@ -5,7 +5,7 @@ one that begins with numbers and ends with words is text from its first row on. 
 missing, a column of nothing else is double.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from actions.errors import InvalidFile
-from actions.files.rows import BATCH_ROWS, Rows, check_names
+from actions.files.rows import BATCH_ROWS, Rows, check_count, check_names
 from actions.params import ActionParams
 
 BLOCK_BYTES = 4 << 20
@@ -56,6 +56,23 @@ def read_csv(path: Path, options: CsvOptions) -> Rows:
     return Rows(schema, _blocks(path, options, types))
 
 
+def scan_csv(
+    path: Path, options: CsvOptions, schema: pa.Schema, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Read some columns again.
+
+    Args:
+        path: where the file lies.
+        options: how it is written.
+        schema: all its columns, as :func:`read_csv` found them.
+        columns: the columns to read, at least one.
+
+    Raises:
+        InvalidFile: the file does not fit them any more.
+    """
+    return _blocks(path, options, {field.name: field.type for field in schema}, columns)
+
+
 def _climb(column: "pa.Array[Any]", rung: int) -> int:
     """Return the first type from a rung on that holds a block's values."""
     for place in range(rung, len(LADDER) - 1):
@@ -71,6 +88,7 @@ def _names(path: Path, options: CsvOptions) -> list[str]:
     """Return the names in the first row, ``Var1`` and so on where there are none."""
     with _explained(path, options):
         found = _open(path, options, None).schema.names
+    check_count(len(found))
     if not options.get_names:
         return [f"Var{place}" for place in range(1, len(found) + 1)]
     with _explained(path, options):
@@ -79,19 +97,33 @@ def _names(path: Path, options: CsvOptions) -> list[str]:
     return [(name or "").strip() or f"Var{at}" for at, name in enumerate(header, start=1)]
 
 
-def _blocks(path: Path, options: CsvOptions, types: Types) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([pa.field(name, kind) for name, kind in types.items()])
+def _blocks(
+    path: Path, options: CsvOptions, types: Types, columns: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([pa.field(name, types[name]) for name in columns or types])
     with _explained(path, options):
-        for batch in _open(path, options, types, skip=int(options.get_names)):
+        for batch in _open(path, options, types, int(options.get_names), columns):
             for first in range(0, batch.num_rows, BATCH_ROWS):
                 part = batch.slice(first, BATCH_ROWS)
                 yield pa.RecordBatch.from_arrays(part.columns, schema=schema)
 
 
 def _open(
-    path: Path, options: CsvOptions, types: Types | None, skip: int = 0
+    path: Path,
+    options: CsvOptions,
+    types: Types | None,
+    skip: int = 0,
+    columns: Sequence[str] = (),
 ) -> csv.CSVStreamingReader:
-    """Open the file, its columns called ``f0`` and so on unless types name them."""
+    """Open the file, its columns called ``f0`` and so on unless types name them.
+
+    Args:
+        path: where it lies.
+        options: how it is written.
+        types: its columns.
+        skip: rows to leave out at its beginning.
+        columns: the columns to give; empty gives all.
+    """
     read = csv.ReadOptions(
         block_size=BLOCK_BYTES,
         encoding=options.encoding,
@@ -102,7 +134,10 @@ def _open(
     )
     parse = csv.ParseOptions(delimiter=options.delimiter, newlines_in_values=True)
     convert = csv.ConvertOptions(
-        column_types=dict(types or {}), null_values=[""], strings_can_be_null=True
+        column_types=dict(types or {}),
+        include_columns=list(columns),
+        null_values=[""],
+        strings_can_be_null=True,
     )
     return csv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert)
 

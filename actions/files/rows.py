@@ -32,12 +32,7 @@ def check_names(names: Sequence[str]) -> None:
     """
     if not names:
         raise InvalidFile("the file has no columns, expected at least one")
-    if len(names) > MOST_COLUMNS:
-        raise InvalidFile(
-            f"the file has {len(names)} columns, expected at most {MOST_COLUMNS}",
-            columns=len(names),
-            limit=MOST_COLUMNS,
-        )
+    check_count(len(names))
     seen: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
         if not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
@@ -53,6 +48,20 @@ def check_names(names: Sequence[str]) -> None:
                 "different names",
                 column=name,
             )
+
+
+def check_count(columns: int) -> None:
+    """Refuse more columns than a table may have.
+
+    Raises:
+        InvalidFile: there are more than ``MOST_COLUMNS``.
+    """
+    if columns > MOST_COLUMNS:
+        raise InvalidFile(
+            f"the file has {columns} columns, expected at most {MOST_COLUMNS}",
+            columns=columns,
+            limit=MOST_COLUMNS,
+        )
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:

@@ -75,11 +75,12 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self, *, relaxed: bool = False) -> Iterator[Connection]:
+    def write(self, *, relaxed: bool = False, waits: bool = True) -> Iterator[Connection]:
         """Open a write transaction; committed at the block's end, rolled back on any error.
 
         Args:
             relaxed: the commit may be lost by a power cut (never by the death of a process).
+            waits: for the lock of another transaction; otherwise SQLite gives up at once.
 
         Raises:
             StoreFull: the disk is full; nothing was written.
@@ -92,10 +93,11 @@ class Database:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
                 yield connection
             return
-        if not self._writer.acquire(timeout=self._timeout_s):
+        wait_s = self._timeout_s if waits else 0.0
+        if not self._writer.acquire(timeout=wait_s):
             raise StoreUnavailable(LOCKED)
         try:
-            options = {"writes": True, "relaxed": relaxed}
+            options = {"writes": True, "relaxed": relaxed, "wait_s": wait_s}
             with (
                 translated(),
                 self._engine.connect().execution_options(**options) as connection,
@@ -219,6 +221,7 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     level = "NORMAL" if options.get("relaxed", False) else "FULL"
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(options['wait_s'] * 1000)}")
     connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -1,12 +1,13 @@
 """Sessions of all users: who calls, and where their tables live."""
 
 import builtins
+from contextlib import suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, update
 
-from actions.errors import SessionNotFound
+from actions.errors import SessionNotFound, StoreUnavailable
 from actions.ports import Session
 from server.store.caslibs import PERSONAL, add_personal, drop_caslibs
 from server.store.connect import Database
@@ -134,9 +135,14 @@ class SqlSessionStore:
         session = _session(row)
         if now - session.used < timedelta(seconds=USE_RESOLUTION_S):
             return session
-        with self._database.write(relaxed=True) as connection:
+        # A call that only reads must not wait, or fail, because nobody can write just now.
+        with (
+            suppress(StoreUnavailable),
+            self._database.write(relaxed=True, waits=False) as connection,
+        ):
             connection.execute(update(sessions).where(sessions.c.id == row.id).values(used=now))
             return _session(_row(connection, session.id, session.user))
+        return session
 
     def _end(self, connection: Connection, session_id: str) -> None:
         now = self._database.now()

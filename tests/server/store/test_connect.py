@@ -12,7 +12,7 @@ from actions.ports import Name, Output, WeightsHeader
 from engine.graph.spec import Graph
 from engine.weights import Chunk, SegmentSpec
 from server.store import SqlStores, open_database
-from tests.conftest import OpenStores, running_postgres
+from tests.conftest import HandClock, OpenStores, running_postgres
 
 LOCKED = r"^the database is locked by another process; try again$"
 AWAY = r"^the database cannot be reached; try again later$"
@@ -117,6 +117,20 @@ def test_a_file_locked_by_another_process_is_reported(sqlite_url: str, tmp_path:
         assert stores.sessions.list("ann") == []
 
     assert stores.sessions.create("ann", "in time").name == "in time"
+    stores.close()
+
+
+def test_a_session_is_found_at_once_while_another_process_writes(
+    sqlite_url: str, tmp_path: Path, clock: HandClock
+) -> None:
+    stores = SqlStores.open(sqlite_url, data=tmp_path, busy_timeout_s=600.0, clock=clock)
+    made = stores.sessions.create("ann", "first")
+    clock.advance(3600.0)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert stores.sessions.find(made.id, "ann") == made
+
+    assert stores.sessions.find(made.id, "ann").used == clock.moment
     stores.close()
 
 
