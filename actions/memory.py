@@ -23,6 +23,8 @@ from actions.errors import (
     WrongKind,
 )
 from actions.fields import nearest
+from actions.file_link import FileLink, link_of
+from actions.files.links import Link
 from actions.memory_catalogue import PERSONAL, PUBLIC, Content, Shelves, Table, View, did_you_mean
 from actions.ports import (
     Caslib,
@@ -113,7 +115,18 @@ class MemoryTables(View):
                     nearest=near,
                 )
         last = table.rows if rows is None else min(table.rows, first_row + rows)
-        return _cut(self.content(table).batches, columns, first_row, last)
+        content, file = self.content(table), link_of(table.attributes)
+        if file is not None:
+            there = any(each is content.linked for _, each in self.stores.caslibs)
+            link = Link(table, file, self.schema(table), content.linked if there else None)
+            return link.scan(columns, first_row, last)
+        return _cut(content.batches, columns, first_row, last)
+
+    def link(self, output: Output, schema: pa.Schema, rows: int, file: FileLink) -> TableInfo:
+        content = Content(token_hex(8), "data", len(schema.names), file.attributes, schema)
+        content.rows, content.size_bytes = rows, file.size_bytes
+        content.linked = self.caslib(file.caslib)
+        return self.place([(content, output)])[0]
 
     @contextmanager
     def stage(
@@ -142,6 +155,7 @@ class MemoryTables(View):
                 table=table.info.name,
                 caslib=table.info.caslib,
             )
+        self.refuse_hidden_file(table.content, target)
         taken = self.in_the_way(target, moving=table.info.id)
         self.stores.tables = [each for each in self.stores.tables if each not in taken]
         table.session_id = None

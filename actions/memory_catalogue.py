@@ -17,6 +17,7 @@ from actions.errors import (
     WrongKind,
 )
 from actions.fields import nearest
+from actions.files.links import hidden_file
 from actions.ports import Caslib, Kind, Name, Output, Session, TableInfo, WeightsHeader
 from actions.results import Json
 from engine.graph.spec import Graph, fold
@@ -48,6 +49,8 @@ class Content:
     chunks: list[Chunk] = field(default_factory=list)
     rows: int = 0
     size_bytes: int = 0
+    linked: Caslib | None = None
+    """Of a link, the caslib its file lies in."""
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows.
@@ -165,10 +168,22 @@ class View:
 
     def place(self, outputs: Sequence[tuple[Content, Output]]) -> list[TableInfo]:
         taken: list[Table] = []
-        for _, output in outputs:
+        for content, output in outputs:
+            if output.promote:
+                self.refuse_hidden_file(content, output)
             taken += self.in_the_way(output)
         self.stores.tables = [each for each in self.stores.tables if each not in taken]
         return [self.add_table(content, output) for content, output in outputs]
+
+    def refuse_hidden_file(self, content: Content, output: Output) -> None:
+        """Refuse to show everybody a link to a file of a caslib that one session sees.
+
+        Raises:
+            InvalidParameters: the table is such a link.
+        """
+        owners = [owner for owner, each in self.stores.caslibs if each is content.linked]
+        if content.linked is not None and any(owners):
+            raise hidden_file(output, content.linked.name)
 
     def in_the_way(self, output: Output, moving: str = "") -> list[Table]:
         caslib = self.caslib(output.name.caslib).name

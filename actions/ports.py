@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from actions.file_link import FileLink
 from actions.results import Json
 from engine.graph.spec import Graph
 from engine.weights import Chunk, SegmentSpec
@@ -120,7 +121,20 @@ class TableStore(Protocol):
         first_row: int = 0,
         rows: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Read a data table chunk by chunk, in order; chunks outside the range are not read."""
+        """Read a data table chunk by chunk, in order; chunks outside the range are not read.
+
+        Raises:
+            FileNotFound, Conflict, PathForbidden: the table is a link, and its file is gone, was
+                changed, or leads out of the caslib.
+        """
+
+    def link(self, output: Output, schema: pa.Schema, rows: int, file: FileLink) -> TableInfo:
+        """Make a data table whose rows stay in a file of a caslib; nothing else is stored.
+
+        Raises:
+            TableExists: the name is taken and ``replace`` is false.
+            InvalidParameters: it would be seen by sessions that do not see the file's caslib.
+        """
 
     def stage(
         self, schema: pa.Schema, *, attributes: Mapping[str, Json] | None = None

@@ -9,6 +9,7 @@ from pyarrow import ipc, parquet
 
 from actions.errors import InvalidFile
 from actions.files.rows import BATCH_ROWS, Rows, plain, plain_schema
+from actions.query import sliced
 
 ARROW_MAGIC = b"ARROW1"
 PARQUET_MAGIC = b"PAR1"
@@ -29,6 +30,53 @@ def read_parquet(path: Path) -> Rows:
 def _row_groups(file: parquet.ParquetFile) -> Iterator[pa.RecordBatch]:
     with file, _explained("Parquet"):
         yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+
+
+def count_parquet(path: Path) -> int:
+    """Return the number of rows of a Parquet file, which it says itself.
+
+    Raises:
+        InvalidFile: it is no Parquet file, or is damaged.
+    """
+    with _explained("Parquet"), parquet.ParquetFile(path) as file:
+        return file.metadata.num_rows
+
+
+def scan_parquet(path: Path, schema: pa.Schema, first: int, last: int) -> Iterator[pa.RecordBatch]:
+    """Read some columns and rows; groups of rows that are all outside the range are not read.
+
+    Args:
+        path: where the file lies.
+        schema: the columns, at least one, as :func:`read_parquet` gave them.
+        first: row to begin with, counted from 0.
+        last: row to stop before.
+
+    Raises:
+        InvalidFile: it is no Parquet file, or is damaged.
+    """
+    with (
+        _explained("Parquet"),
+        parquet.ParquetFile(path, page_checksum_verification=True) as file,
+    ):
+        groups, start = _groups(file.metadata, first, last)
+        batches = file.iter_batches(
+            BATCH_ROWS, row_groups=groups, columns=schema.names, use_threads=False
+        )
+        ordered = (batch.select(schema.names) for batch in batches)
+        yield from sliced(plain(ordered, schema), first - start, last - first)
+
+
+def _groups(metadata: parquet.FileMetaData, first: int, last: int) -> tuple[list[int], int]:
+    """Return the groups of rows that touch a range, and the first row of the first of them."""
+    touched: list[int] = []
+    row = start = 0
+    for group in range(metadata.num_row_groups):
+        end = row + metadata.row_group(group).num_rows
+        if row < last and end > first:
+            start = start if touched else row
+            touched.append(group)
+        row = end
+    return touched, start
 
 
 def read_arrow(path: Path) -> Rows:

@@ -71,9 +71,8 @@ def open_rows(path: Path, options: ImportOptions, name: str = "") -> Rows:
     """
     if path.is_dir():
         return read_folder(path)
-    ending = Path(name or path.name).suffix.lower()
-    kind = options.file_type if options.file_type != "AUTO" else _detected(path, ending)
-    match kind:
+    settled = settle(path, options, name)
+    match settled.file_type:
         case "PARQUET":
             return read_parquet(path)
         case "ARROW":
@@ -83,11 +82,30 @@ def open_rows(path: Path, options: ImportOptions, name: str = "") -> Rows:
         case "IMAGES":
             return read_archive(path)
         case _:
-            return read_csv(path, _csv_options(options, ending))
+            return read_csv(path, csv_options(settled))
 
 
-def _csv_options(options: ImportOptions, ending: str) -> CsvOptions:
+def settle(path: Path, options: ImportOptions, name: str = "") -> ImportOptions:
+    """Return the options with the kind and the delimiter that hold where none was given.
+
+    Args:
+        path: where the file lies.
+        options: how it is read.
+        name: its name, where the path does not end in it.
+    """
+    ending = Path(name or path.name).suffix.lower()
+    kind = options.file_type if options.file_type != "AUTO" else _detected(path, ending)
     delimiter = options.delimiter or ("\t" if ending == ".tsv" else ",")
+    return options.model_copy(update={"file_type": kind, "delimiter": delimiter})
+
+
+def csv_options(options: ImportOptions) -> CsvOptions:
+    """Return how delimited text is written, by settled options.
+
+    Raises:
+        InvalidFile: the delimiter cannot be one.
+    """
+    delimiter = options.delimiter or ","
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
         raise InvalidFile(
             f"delimiter got {delimiter!r}, expected one ASCII character that is no quote and no "

@@ -2,6 +2,7 @@ from typing import Annotated
 
 from actions.answers import Declared, result_table
 from actions.context import Context
+from actions.file_link import link_of
 from actions.params import ActionParams, TableName
 from actions.ports import Name, TableInfo
 from actions.registry import action
@@ -19,6 +20,8 @@ COLUMNS: Declared = (
     ("Size", "int64"),
     ("Created", "datetime"),
     ("Job", "string"),
+    ("SourceName", "string"),
+    ("SourceCaslib", "string"),
 )
 
 
@@ -37,6 +40,9 @@ class TableInfoParams(ActionParams):
 def table_info(ctx: Context, p: TableInfoParams) -> ActionResult:
     """Return the catalogue: data, models and weights, with their sizes and origins.
 
+    Of a table that is a link, ``SourceName`` and ``SourceCaslib`` say which file its rows are read
+    from, and ``Size`` is the size of that; of others both are missing.
+
     Raises:
         TableNotFound: the session sees no such table.
         CaslibNotFound: the session sees no such caslib.
@@ -53,6 +59,7 @@ def table_info(ctx: Context, p: TableInfoParams) -> ActionResult:
 
 
 def _row(info: TableInfo) -> tuple[Cell, ...]:
+    file = link_of(info.attributes)
     return (
         info.name,
         info.label,
@@ -64,4 +71,6 @@ def _row(info: TableInfo) -> tuple[Cell, ...]:
         info.size_bytes,
         info.created,
         info.job_id,
+        file.path if file else None,
+        file.caslib if file else None,
     )

@@ -105,6 +105,11 @@ class SqlCaslibStore:
             names = (row.name, row.folded, row.name.upper())
             connection.execute(affected.where(sessions.c.active_caslib.in_(names)))
 
+    def by_id(self, connection: Connection, caslib_id: str) -> Caslib | None:
+        """Return a caslib, hidden behind another of its name or not; None if it was dropped."""
+        row = connection.execute(select(caslibs).where(caslibs.c.id == caslib_id)).first()
+        return None if row is None else self._caslib(row)
+
     def row(self, connection: Connection, name: str | None, *, lock: bool = False) -> Row[object]:
         """Return the row of a caslib the session sees.
 

@@ -1,6 +1,7 @@
 """Where tables of every kind are found and placed; shared by the stores of one session."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, or_, select, update
@@ -12,12 +13,16 @@ from actions.errors import (
     TableNotFound,
     WrongKind,
 )
-from actions.ports import Kind, Name, Output, Session, TableInfo
+from actions.files.links import hidden_file
+from actions.ports import Caslib, Kind, Name, Output, Session, TableInfo
 from engine.graph.spec import fold
 from server.store.caslibs import SqlCaslibStore
 from server.store.names import check_name, did_you_mean
 from server.store.schema import caslibs, contents, sessions, tables
-from server.store.staging import drop_contents
+from server.store.staging import Recipe, add_content, drop_contents
+
+LINKED = "linked_caslib_id"
+"""In the header of a link, the caslib its file lies in; a name may come to mean another."""
 
 _NOUNS: dict[Kind, str] = {"data": "data table", "model": "model table", "weights": "weight table"}
 
@@ -28,6 +33,22 @@ class Catalogue:
     def __init__(self, session: Session, caslib_store: SqlCaslibStore) -> None:
         self._session = session
         self._caslibs = caslib_store
+
+    def add_link(
+        self, connection: Connection, recipe: Recipe, rows: int, caslib: str, *, now: datetime
+    ) -> str:
+        """Insert the content of a link to a file of a caslib and return its id.
+
+        Raises:
+            CaslibNotFound: the session sees no such caslib.
+        """
+        home = self._caslibs.row(connection, caslib)
+        known = replace(recipe, header={LINKED: home.id})
+        return add_content(connection, known, state="live", now=now, rows=rows)
+
+    def linked_caslib(self, connection: Connection, caslib_id: str) -> Caslib | None:
+        """Return the caslib that the file of a link lies in, None if it was dropped."""
+        return self._caslibs.by_id(connection, caslib_id)
 
     def entry(self, connection: Connection, name: Name, kind: Kind | None = None) -> TableInfo:
         """Return the entry of a table; the session's own hides a global one.
@@ -73,8 +94,8 @@ class Catalogue:
 
         Raises:
             CaslibNotFound: the session sees no such caslib.
-            InvalidParameters: a name cannot be stored, or a global table is to be put in a caslib
-                that only the session sees.
+            InvalidParameters: a name cannot be stored, a global table is to be put in a caslib
+                that only the session sees, or is a link to a file that others do not see.
             SessionNotFound: the session was ended.
             TableExists: a name is taken in its scope and ``replace`` is false.
         """
@@ -98,7 +119,8 @@ class Catalogue:
         Raises:
             TableNotFound: the session has no table of its own of that name.
             TableExists: the name is taken and ``replace`` is false.
-            InvalidParameters: the caslib is one that only the session sees.
+            InvalidParameters: the caslib is one that only the session sees, or the table is a link
+                to a file that others do not see.
         """
         self._hold_session(connection)
         home = self._lock_homes(connection, [target])[0]
@@ -110,6 +132,7 @@ class Catalogue:
                 caslib=info.caslib,
             )
         _refuse_private(home, target)
+        _refuse_hidden_file(connection, info.id, target, home)
         self._make_room(connection, target, home, now=now, moving=info.id)
         connection.execute(
             update(tables)
@@ -135,6 +158,7 @@ class Catalogue:
     ) -> None:
         if output.promote:
             _refuse_private(home, output)
+            _refuse_hidden_file(connection, content_id, output, home)
         self._make_room(connection, output, home, now=now)
         connection.execute(
             insert(tables).values(
@@ -236,6 +260,18 @@ def _refuse_private(home: Row[object], output: Output) -> None:
             table=output.name.name,
             caslib=home.name,
         )
+
+
+def _refuse_hidden_file(
+    connection: Connection, content_id: str, output: Output, home: Row[object]
+) -> None:
+    header = connection.scalar(select(contents.c.header).where(contents.c.id == content_id))
+    linked = select(caslibs).where(caslibs.c.id == (header or {}).get(LINKED))
+    row = connection.execute(linked).first()
+    if row is None:
+        return
+    if row.session_id is not None or row.user_name not in (None, home.user_name):
+        raise hidden_file(output, row.name)
 
 
 def _entries() -> Select[tuple[object, ...]]:

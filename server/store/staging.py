@@ -49,6 +49,7 @@ class Recipe:
     header: Mapping[str, Json]
     arrow_schema: bytes | None = None
     job_id: str | None = None
+    size_bytes: int = 0
 
 
 class SqlStaged:
@@ -107,7 +108,7 @@ def add_content(
             job_id=recipe.job_id,
             rows=rows,
             columns=recipe.columns,
-            size_bytes=0,
+            size_bytes=recipe.size_bytes,
             arrow_schema=recipe.arrow_schema,
             attributes=recipe.attributes,
             header=recipe.header,

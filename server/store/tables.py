@@ -8,9 +8,11 @@ import pyarrow as pa
 from sqlalchemy import insert, select
 
 from actions.errors import ColumnNotFound, Conflict, InvalidParameters
-from actions.ports import Kind, Name, Output, Staged, TableInfo
+from actions.file_link import FileLink, link_of
+from actions.files.links import Link
+from actions.ports import Caslib, Kind, Name, Output, Staged, TableInfo
 from actions.results import Json
-from server.store.catalogue import Catalogue, check_kind, drop_tables
+from server.store.catalogue import LINKED, Catalogue, check_kind, drop_tables
 from server.store.chunks import CHUNK_BYTES, decode, encode, split
 from server.store.connect import Database
 from server.store.names import did_you_mean
@@ -104,13 +106,7 @@ class SqlTableStore:
             WrongKind: it is no data table.
             Conflict: it was dropped or replaced, and its content is gone.
         """
-        check_kind(table, "data")
-        with self._database.read() as connection:
-            query = select(contents.c.arrow_schema).where(contents.c.id == table.id)
-            message = connection.scalar(query)
-        if message is None:
-            raise gone(table)
-        return pa.ipc.read_schema(pa.py_buffer(message))
+        return self._described(table)[0]
 
     def scan(
         self,
@@ -125,15 +121,48 @@ class SqlTableStore:
         Every chunk is read in a transaction of its own. A table that is dropped or replaced in the
         meantime is read to its end, unless that takes longer than the grace period.
 
+        Of a link, the file is read; that is refused unless it is as it was when it was linked.
+
         Raises:
             ColumnNotFound: the table has no such column; the message names the nearest.
             WrongKind: it is no data table.
-            Conflict: the content is gone.
+            Conflict: the content is gone, or the file of a link was changed.
+            FileNotFound: the file of a link is gone.
+            CaslibNotFound: its caslib is.
+            PathForbidden: its path leads out of its caslib.
         """
-        _check_columns(self.schema(table), table, columns or ())
+        schema, linked = self._described(table)
+        _check_columns(schema, table, columns or ())
         first = max(0, first_row)
         last = table.rows if rows is None else min(table.rows, first + max(0, rows))
+        file = link_of(table.attributes)
+        if file is not None:
+            return Link(table, file, schema, linked).scan(columns, first, last)
         return self._scan(table, columns, first, last)
+
+    def link(self, output: Output, schema: pa.Schema, rows: int, file: FileLink) -> TableInfo:
+        """Make a data table whose rows stay in a file of a caslib; nothing else is stored.
+
+        Raises:
+            TableExists: the name is taken in its scope and ``replace`` is false.
+            CaslibNotFound: the session sees no such caslib.
+            InvalidParameters: the name cannot be stored, or the table cannot be global where it
+                goes, or would be seen by sessions that do not see the file's caslib.
+            SessionNotFound: the session was ended.
+        """
+        recipe = Recipe(
+            kind="data",
+            columns=len(schema.names),
+            attributes=file.attributes,
+            header={},
+            arrow_schema=schema.serialize().to_pybytes(),
+            job_id=self._job_id,
+            size_bytes=file.size_bytes,
+        )
+        now = self._database.now()
+        with self._database.write() as connection:
+            content_id = self._catalogue.add_link(connection, recipe, rows, file.caslib, now=now)
+            return self._catalogue.place(connection, [(content_id, output)], now=now)[0]
 
     @contextmanager
     def stage(
@@ -193,6 +222,18 @@ class SqlTableStore:
         """
         with self._database.write() as connection:
             return self._catalogue.promote(connection, name, target, now=self._database.now())
+
+    def _described(self, table: TableInfo) -> tuple[pa.Schema, Caslib | None]:
+        """Return the columns of a data table and, of a link, the caslib its file lies in."""
+        check_kind(table, "data")
+        with self._database.read() as connection:
+            query = select(contents.c.arrow_schema, contents.c.header)
+            row = connection.execute(query.where(contents.c.id == table.id)).first()
+            if row is None or row.arrow_schema is None:
+                raise gone(table)
+            linked = row.header.get(LINKED)
+            caslib = linked and self._catalogue.linked_caslib(connection, linked)
+        return pa.ipc.read_schema(pa.py_buffer(row.arrow_schema)), caslib
 
     def _scan(
         self, table: TableInfo, columns: Sequence[str] | None, first: int, last: int
