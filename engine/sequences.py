@@ -16,10 +16,9 @@ def lengths_of(layer: str) -> str:
     return f"{layer}{LENGTHS_SUFFIX}"
 
 
-def full_lengths(sequences: Tensor) -> Tensor:
-    """Return the lengths of sequences (N, T, ...) without padding."""
-    rows, steps = sequences.shape[:2]
-    return torch.full((rows,), steps, dtype=torch.int64, device=sequences.device)
+def full_lengths(rows: Tensor, steps: int) -> Tensor:
+    """Return the lengths of rows (N, ...) of so many steps, none of them padding."""
+    return torch.full((len(rows),), steps, dtype=torch.int64, device=rows.device)
 
 
 def is_true_step(lengths: Tensor, steps: int) -> Tensor:

@@ -33,7 +33,7 @@ class CompiledModel:
             id, then the true lengths of those that are sequences; returns a tuple in the order
             of ``outputs``.
         inputs: names of the input layers, in order of id.
-        sequences: those whose rows are sequences.
+        sequences: steps of those whose rows are sequences, by name.
         outputs: names of the layers whose values are returned.
         specs: the place of every tensor in the weight table.
         tasks: loss, fit error and prediction by name of task layer, in order of id.
@@ -48,7 +48,7 @@ class CompiledModel:
         self.options = options
         self.module = module
         self.inputs = tuple(n.name for n in graph.nodes if isinstance(n.layer, Input))
-        self.sequences = tuple(node.name for node in sequence_inputs(graph))
+        self.sequences = {node.name: steps for node, steps in sequence_inputs(graph)}
         self.outputs = tuple(outputs)
         self.specs = layout(graph, options)
         self.tasks: dict[str, Task] = {
@@ -89,7 +89,7 @@ class CompiledModel:
             ) from error
         if self.channels_last:
             values = [_channels_last(value) for value in values]
-        lengths = [_lengths(inputs, name) for name in self.sequences]
+        lengths = [_lengths(inputs, name, steps) for name, steps in self.sequences.items()]
         results = self.module(*values, *lengths)
         if self.module.training and self.moments.layers:
             self.moments.pool(len(values[0]))
@@ -228,9 +228,9 @@ def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModu
     return fx.GraphModule(root, calls, class_name="CompiledGraph")
 
 
-def _lengths(inputs: Mapping[str, Tensor], name: str) -> Tensor:
+def _lengths(inputs: Mapping[str, Tensor], name: str, steps: int) -> Tensor:
     given = inputs.get(lengths_of(name))
-    return full_lengths(inputs[name]) if given is None else given
+    return full_lengths(inputs[name], steps) if given is None else given
 
 
 def _laid(filters: Tensor, order: torch.memory_format) -> Tensor:

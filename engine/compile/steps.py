@@ -10,9 +10,10 @@ from engine.layers.input import Input
 from engine.shapes import SEQUENCE_AXES
 
 
-def sequence_inputs(graph: Graph) -> tuple[Node, ...]:
-    """Return the input layers whose rows are sequences, in order of id."""
-    return tuple(node for node in graph.nodes if _is_sequence(node))
+def sequence_inputs(graph: Graph) -> tuple[tuple[Node, int], ...]:
+    """Return the input layers whose rows are sequences, in order of id, and their steps."""
+    shapes = [(n, n.layer.shape) for n in graph.nodes if isinstance(n.layer, Input)]
+    return tuple((n, shape[0]) for n, shape in shapes if shape and len(shape) == SEQUENCE_AXES)
 
 
 def wire_lengths(calls: fx.Graph, graph: Graph) -> dict[str, fx.Node]:
@@ -22,7 +23,7 @@ def wire_lengths(calls: fx.Graph, graph: Graph) -> dict[str, fx.Node]:
     the steps of one of its sources are not those of an input.
     """
     own: dict[str, fx.Node] = {
-        node.name: calls.placeholder(f"lengths_{node.id}") for node in sequence_inputs(graph)
+        node.name: calls.placeholder(f"lengths_{node.id}") for node, _ in sequence_inputs(graph)
     }
     taken: dict[str, fx.Node] = {}
     for node in graph.order:
@@ -43,8 +44,3 @@ def _longest(calls: fx.Graph, sources: Iterable[str], own: Mapping[str, fx.Node]
     for other in known[1:]:
         longest = calls.call_function(torch.maximum, (longest, other))
     return longest
-
-
-def _is_sequence(node: Node) -> bool:
-    shape = node.layer.shape if isinstance(node.layer, Input) else None
-    return shape is not None and len(shape) == SEQUENCE_AXES

@@ -72,7 +72,7 @@ class Recurrent(nn.Module):
 
     def forward(self, *sources: Tensor, lengths: Tensor | None = None) -> Tensor:
         x_NTD = self._joined(sources)
-        true = full_lengths(x_NTD) if lengths is None else lengths
+        true = full_lengths(x_NTD, x_NTD.shape[1]) if lengths is None else lengths
         if self.manner.reads_backwards:
             x_NTD = _mirrored(x_NTD, true)
         y_NTH = self._read(x_NTD)

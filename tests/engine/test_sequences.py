@@ -11,7 +11,7 @@ def test_true_steps_come_before_padding() -> None:
 
 
 def test_sequences_without_padding_have_all_their_steps() -> None:
-    assert full_lengths(torch.zeros(2, 5, 3)).tolist() == [5, 5]
+    assert full_lengths(torch.zeros(2, 5, 3), 5).tolist() == [5, 5]
 
 
 def test_padding_is_cleared_whatever_it_was() -> None:

@@ -93,3 +93,10 @@ def test_both_directions_feed_the_next_layer() -> None:
     second = model({"data": torch.cat([short, torch.ones(1, 2, 4)], 1), **lengths})
 
     assert torch.equal(first["out"], second["out"])
+
+
+def test_a_declared_sequence_takes_its_values_in_one_row_too() -> None:
+    model = network()
+    rows = torch.randn(2, 6, 4, generator=seeded(2))
+
+    assert torch.equal(model({"data": rows.flatten(1)})["out"], model({"data": rows})["out"])

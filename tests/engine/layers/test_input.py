@@ -248,3 +248,19 @@ def test_half_an_image_is_refused(options: dict[str, int], got: str) -> None:
 def test_offsets_are_one_or_one_per_channel() -> None:
     with pytest.raises(LayerError, match=r"^option 'normStds' got 2 values, expected 1 or 3$"):
         Input(n_channels=3, width=2, norm_stds=(1.0, 2.0))
+
+
+def test_a_layer_is_bound_to_steps_of_values() -> None:
+    bound = Input().bind_shape((5, 3))
+
+    assert (bound.steps, bound.features, bound.shape) == (5, 3, (5, 3))
+    assert Input(steps=5, features=3).bind_shape((15,)).shape == (5, 3)
+
+
+def test_steps_have_values() -> None:
+    message = (
+        r"^options 'steps' and 'features' got 5 and None, expected the number of values of a step "
+        r"too$"
+    )
+    with pytest.raises(LayerError, match=message):
+        Input(steps=5)
