@@ -1,6 +1,7 @@
 """What is wrong with a call is told in one error, and the store stays as it was."""
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -314,7 +315,10 @@ def pictures() -> bytes:
     """Return an Arrow stream of three images, of which the last is none."""
     picture = io.BytesIO()
     Image.new("L", (28, 28)).save(picture, "PNG")
-    rows = {"_image_": [picture.getvalue(), picture.getvalue(), b"none"], "_label_": list("aba")}
+    rows: dict[str, list[Any]] = {
+        "_image_": [picture.getvalue(), picture.getvalue(), b"none"],
+        "_label_": list("aba"),
+    }
     table = pa.table(rows)
     out = io.BytesIO()
     with pa.ipc.new_stream(out, table.schema) as sink:
@@ -339,11 +343,10 @@ def state(client: httpx.Client) -> list[Any]:
 
 
 def send(client: httpx.Client, call: Call) -> httpx.Response:
+    body = call.body if isinstance(call.body, bytes) else json.dumps(call.body).encode()
     if call.path.startswith("PUT "):
-        return client.put(f"/v1/tables/{call.path[4:]}", content=call.body)
-    if isinstance(call.body, bytes):
-        return client.post(f"/v1/actions/{call.path}", content=call.body)
-    return client.post(f"/v1/actions/{call.path}", json=call.body)
+        return client.put(f"/v1/tables/{call.path[4:]}", content=body)
+    return client.post(f"/v1/actions/{call.path}", content=body)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
