@@ -40,7 +40,6 @@ def link_file(caslib: Caslib, path: str, options: ImportOptions) -> LinkedFile:
         FileNotFound: there is no such file.
         InvalidParameters: it is a folder, or a file of another kind.
         InvalidFile: it is not what it claims to be.
-        Conflict: it was changed while it was read.
     """
     place = existing(caslib, path)
     if place.is_dir():
@@ -54,22 +53,13 @@ def link_file(caslib: Caslib, path: str, options: ImportOptions) -> LinkedFile:
             parameter="link",
             path=path,
         )
-    before = place.stat()
+    facts = place.stat()  # before it is read: a change from now on is one the readers find
     rows = open_rows(place, settled)
     if settled.file_type == "PARQUET":
         count = count_parquet(place)
     else:
         count = sum(batch.num_rows for batch in rows.batches)
-    after = place.stat()
-    if _mark(before) != _mark(after):
-        raise Conflict(
-            f"the file {path!r} of caslib {caslib.name!r} was changed while it was read, expected "
-            "it to stay as it was; load it again",
-            path=path,
-            caslib=caslib.name,
-        )
-    reading = settled.model_dump()
-    link = FileLink(caslib.name, path, before.st_size, before.st_mtime_ns, reading)
+    link = FileLink(caslib.name, path, *_mark(facts), settled.model_dump())
     return LinkedFile(link, rows.schema, count)
 
 
