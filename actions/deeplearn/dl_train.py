@@ -15,11 +15,19 @@ from engine.train.config import Optimizer
 Imputation = Literal["MAX", "MIN", "MEAN", "NONE"]
 
 
+class ClassWeightParams(ActionParams):
+    """The weight of a level of the target."""
+
+    level: str | float
+    """The level."""
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Weight of its observations."""
+
+
 class DlTrainParams(ActionParams):
     """Parameters of deepLearn.dlTrain."""
 
     later = (
-        "weight",
         "attributes",
         "repeatWeightTable",
         "ignoreTrainingError",
@@ -65,6 +73,10 @@ class DlTrainParams(ActionParams):
     """Replacement of missing interval targets; NONE drops the row."""
     target_order: Literal["ASCENDING", "DESCENDING", "HASH"] = "ASCENDING"
     """Order of the levels of a nominal target; HASH is the order met in the data."""
+    weight: Variable | None = None
+    """Variable with the weight of every observation in training, 0 or more."""
+    class_weights: tuple[ClassWeightParams, ...] = ()
+    """Weights of levels of a nominal target in training; of those left out: 1."""
     seed: float = 0
     """Of starting weights, and of dropout unless the optimizer has its own; 0: from the clock."""
     record_seed: float | None = None

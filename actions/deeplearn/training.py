@@ -92,6 +92,8 @@ class Training:
             "missing": p.missing,
             "target_missing": p.target_missing,
             "target_order": p.target_order,
+            "weight": None if p.weight is None else names((p.weight,), whole)[0],
+            "class_weights": [each.model_dump() for each in p.class_weights],
         }
         if p.data_specs:
             self._refuse_with_specs()

@@ -22,6 +22,7 @@ from engine.data.columns import (
 )
 from engine.data.forms import READERS
 from engine.data.images import decode_image
+from engine.data.importance import WEIGHT, row_weights
 from engine.data.schema import Schema
 from engine.data.sequence_inputs import read_sequences, read_texts, usable
 from engine.data.targets import Purpose as Purpose
@@ -116,6 +117,11 @@ class Encoder:
             if isinstance(target, NominalTarget) and target.layer in targets:
                 unseen = used & (targets[target.layer] == UNSEEN)
                 self._count_unseen(target, pick(columns, target.name), unseen, first_row)
+        if self.purpose == "train":
+            request, specs = self.schema.request, self.schema.targets
+            weights = row_weights(request, specs, targets, columns, first_row, used)
+            if weights is not None:
+                targets[WEIGHT] = weights.astype(np.float32)
         # a later column may have dropped rows an earlier one had kept
         return Encoded(
             inputs={name: _tensor(array, used) for name, array in inputs.items()},

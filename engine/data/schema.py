@@ -52,6 +52,13 @@ class DataSpec(Frozen):
     """Factor of a task's loss."""
 
 
+class ClassWeight(Frozen):
+    """The weight of the observations of a level of the target."""
+
+    level: str | float
+    weight: float = Field(ge=0, allow_inf_nan=False)
+
+
 class SchemaRequest(Frozen):
     """What a caller says about the variables of a table."""
 
@@ -73,6 +80,10 @@ class SchemaRequest(Frozen):
     """How the inputs make a sequence; None: they are one row."""
     target_sequence: tuple[str, ...] = ()
     """The target of every step, in place of ``target``."""
+    weight: str | None = None
+    """Variable with the weight of every observation in training."""
+    class_weights: tuple[ClassWeight, ...] = ()
+    """Weights of the levels of the nominal target in training; of those left out: 1."""
     specs: tuple[DataSpec, ...] = ()
     """One for every input layer and task layer, in place of all inputs and targets above."""
 
@@ -83,7 +94,8 @@ class SchemaRequest(Frozen):
         for spec in self.specs:
             names += spec.data if spec.length is None else (*spec.data, spec.length)
         lengths = self.sequence or SequenceRequest()
-        names += [name for name in (lengths.input_length, lengths.target_length) if name]
+        more = (lengths.input_length, lengths.target_length, self.weight)
+        names += [name for name in more if name]
         return tuple(dict.fromkeys(names))
 
 

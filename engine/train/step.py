@@ -10,6 +10,7 @@ from torch.nn import Parameter
 from engine.compile.lower import CompiledModel
 from engine.data.batches import Batch, BatchSource
 from engine.data.grade import grade
+from engine.data.importance import WEIGHT, factors
 from engine.errors import TrainingError
 from engine.train.lbfgs import Evaluation, Lbfgs
 from engine.train.optimizers import Update
@@ -153,13 +154,17 @@ def not_finite(fact: str, epoch: int, batch: int | None = None) -> TrainingError
 
 
 def _sums(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the sums of loss and fit error of a mini-batch."""
+    """Return the sums of loss and fit error of a mini-batch, by the weights of its rows."""
     raw = model(batch.inputs)
+    weights = batch.targets.get(WEIGHT)
+    share = None if weights is None else factors(weights)
     losses, errors = [], []
     for name, task in model.tasks.items():
-        losses.append(task.loss(raw[name], batch.targets[name]).sum() * model.loss_scale(name))
+        loss = task.loss(raw[name], batch.targets[name])
+        losses.append((loss if share is None else loss * share).sum() * model.loss_scale(name))
         with torch.no_grad():
-            errors.append(task.fit_error(raw[name].detach(), batch.targets[name]).sum())
+            error = task.fit_error(raw[name].detach(), batch.targets[name])
+            errors.append((error if share is None else error * share).sum())
     return _sum(losses), _sum(errors)
 
 
