@@ -17,6 +17,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from os.path import samestat
+from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any
@@ -28,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from actions.errors import InvalidParameters, StoreUnavailable
-from server.store.translate import LOCKED, PRIMARY_CODE, translated
+from server.store.translate import LOCKED, PRIMARY_CODE, UNUSABLE, translated
 
 Clock = Callable[[], datetime]
 
@@ -203,7 +205,31 @@ def _open_sqlite(address: URL, busy_timeout_s: float) -> Engine:
     event.listen(engine, "begin", _begin)
     with translated():
         _enter_wal(engine, busy_timeout_s)
+    if address.database not in (None, "", ":memory:"):
+        _watch_file(engine, Path(str(address.database)))
     return engine
+
+
+def _watch_file(engine: Engine, path: Path) -> None:
+    """Refuse all work when the file is gone or another one.
+
+    SQLite would go on in the file nobody can find any more, and make an empty one for the next
+    connection.
+    """
+    opened = path.stat()
+
+    def check(*ignored: object) -> None:
+        del ignored
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise StoreUnavailable(UNUSABLE.format(reason=error.strerror)) from error
+        if not samestat(found, opened):
+            reason = "it is not the file that was opened"
+            raise StoreUnavailable(UNUSABLE.format(reason=reason))
+
+    event.listen(engine, "do_connect", check)
+    event.listen(engine, "begin", check, insert=True)
 
 
 def _prepare_connection(connection: sqlite3.Connection, record: Any) -> None:

@@ -134,6 +134,28 @@ def test_a_session_is_found_at_once_while_another_process_writes(
     stores.close()
 
 
+def test_a_file_that_was_removed_or_exchanged_is_reported(sqlite_url: str, tmp_path: Path) -> None:
+    stores = SqlStores.open(sqlite_url, data=tmp_path)
+    stores.sessions.create("ann", "first")
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    kept = file.rename(tmp_path / "kept.db")
+
+    gone = r"^the database file cannot be used: No such file or directory$"
+    with pytest.raises(StoreUnavailable, match=gone):
+        stores.sessions.create("ann", "lost")
+    with pytest.raises(StoreUnavailable, match=gone):
+        stores.sessions.list("ann")
+    assert not file.exists()
+    file.touch()
+    other = r"^the database file cannot be used: it is not the file that was opened$"
+    with pytest.raises(StoreUnavailable, match=other):
+        stores.sessions.list("ann")
+
+    kept.rename(file)
+    assert [each.name for each in stores.sessions.list("ann")] == ["first"]
+    stores.close()
+
+
 def test_a_new_file_that_another_process_holds_is_reported(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "store.db")) as other:
         other.execute("CREATE TABLE t (x)")
