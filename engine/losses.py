@@ -47,11 +47,13 @@ class Target:
             objects (of ``size`` classes), pixels (of ``size`` classes), or none at all.
         size: the number of levels, variables or classes.
         steps: of a sequence of targets, each of that kind and size; None: there is one.
+        image: of objects: height and width, in pixels, of the image they are in.
     """
 
     kind: TargetKind
     size: int
     steps: int | None = None
+    image: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

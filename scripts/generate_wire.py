@@ -48,7 +48,7 @@ Schema = dict[str, Any]
 
 def snake(name: str) -> str:
     """Return a wire name as Python spells it."""
-    spelt = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
+    spelt = re.sub(r"(?<=[a-z0-9])[A-Z]|(?<=[A-Z])[A-Z](?=[a-z])", r"_\g<0>", name).lower()
     return spelt + "_" if keyword.iskeyword(spelt) else spelt
 
 

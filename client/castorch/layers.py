@@ -336,7 +336,7 @@ class Detection(Layer):
             ones (default true).
         coord_scale: Weight of the error of centre and size (default 1.0).
         object_scale: Weight of the error of the confidence where there is an object (default 5.0).
-        prediction_not_aObject_scale: Weight of the confidence where there is none (default 1.0).
+        prediction_not_a_object_scale: Weight of the confidence where there is none (default 1.0).
         class_scale: Weight of the error of the class (default 1.0).
         detection_threshold: Least confidence, times the class probability, of an object that is
             told (default 0.2).
@@ -368,7 +368,7 @@ class Detection(Layer):
     do_sqrt: bool | None = None
     coord_scale: float | None = None
     object_scale: float | None = None
-    prediction_not_aObject_scale: float | None = None
+    prediction_not_a_object_scale: float | None = None
     class_scale: float | None = None
     detection_threshold: float | None = None
     iou_threshold: float | None = None
@@ -770,6 +770,87 @@ class Projection(Layer):
     init_bias: float | None = None
     include_bias: bool | None = None
     dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionProposal(Layer):
+    """Propose regions that may hold an object, from anchors at every place of the maps.
+
+    Attributes:
+        anchor_ratio: Heights of anchors to their widths.
+        anchor_scale: Roots of the areas of anchors, in ``baseAnchorSize``.
+        base_anchor_size: Side of the anchor of scale 1, in pixels (default 16).
+        anchor_num_to_sample: Anchors of an image the loss is made of, at most half of them objects
+            (default 256).
+        coord_type: Boxes in tables, as in the detection layer (default COCO).
+        do_rpn_only: Whether no layer follows: the regions are what is predicted (default false).
+        max_label_per_image: Most true objects of an image that are learned from (default 200).
+        proposed_roi_num_train: Training: likeliest regions that are compared with each other
+            (default 2000).
+        proposed_roi_num_score: Scoring: likeliest regions that are compared with each other
+            (default 300).
+        roi_train_sample_num: Regions that are handed on (default 128).
+        act: Of background and object; any of them is SOFTMAX (default AUTO).
+    """
+
+    type: ClassVar[str] = "regionproposal"
+
+    anchor_ratio: Sequence[float]
+    anchor_scale: Sequence[float]
+    base_anchor_size: int | None = None
+    anchor_num_to_sample: int | None = None
+    coord_type: Literal["RECT", "COCO", "YOLO"] | None = None
+    do_rpn_only: bool | None = None
+    max_label_per_image: int | None = None
+    proposed_roi_num_train: int | None = None
+    proposed_roi_num_score: int | None = None
+    roi_train_sample_num: int | None = None
+    act: Literal["AUTO", "IDENTITY", "LOGISTIC", "SOFTMAX"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roipooling(Layer):
+    """Cut regions out of maps and make them equally large, by the largest value of each part.
+
+    Attributes:
+        output_height: Parts of a region, one below the other (default 7).
+        output_width: Parts of a region, side by side (default 7).
+        spatial_scale: Cells of the maps to pixels of the image (default 0.0625).
+        act: There is none (default AUTO).
+    """
+
+    type: ClassVar[str] = "roipooling"
+
+    output_height: int | None = None
+    output_width: int | None = None
+    spatial_scale: float | None = None
+    act: Literal["AUTO", "IDENTITY"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fastrcnn(Layer):
+    """Tell what is in regions and where exactly: the second step of Faster R-CNN.
+
+    Attributes:
+        class_number: Number of classes, background not counted (default 20).
+        detection_threshold: Least probability of an object that is told (default 0.5).
+        max_label_per_image: Most true objects of an image that are learned from (default 200).
+        max_object_num: Most objects of an image that are told (default 50).
+        nms_iou_threshold: Most overlap of two objects of a class; of those that overlap more the
+            best is told (default 0.3).
+        coord_type: Boxes in tables, as in the detection layer; an extension (default COCO).
+        act: Scores become probabilities by softmax (default AUTO).
+    """
+
+    type: ClassVar[str] = "fastrcnn"
+
+    class_number: int | None = None
+    detection_threshold: float | None = None
+    max_label_per_image: int | None = None
+    max_object_num: int | None = None
+    nms_iou_threshold: float | None = None
+    coord_type: Literal["RECT", "COCO", "YOLO"] | None = None
+    act: Literal["AUTO", "IDENTITY"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

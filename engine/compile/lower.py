@@ -1,6 +1,7 @@
 """A bound graph becomes a torch.fx.GraphModule with one call per layer."""
 
 from collections.abc import Mapping, Sequence
+from operator import getitem
 
 import torch
 from torch import Tensor, fx, nn
@@ -206,6 +207,7 @@ def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModu
     entries = [node for node in graph.nodes if isinstance(node.layer, Input)]
     values = {node.name: (calls.placeholder(f"input_{node.id}"),) for node in entries}
     lengths = wire_lengths(calls, graph)
+    raws: dict[str, fx.Node] = {}
     parts = dealt_parts(graph.nodes)
 
     def value(node: Node, position: int) -> fx.Node:
@@ -223,8 +225,11 @@ def _wire(graph: Graph, root: nn.Module, outputs: Sequence[str]) -> fx.GraphModu
         call = calls.call_module(module_name(node.id), sources)
         if node.layer.takes_lengths and node.name in lengths:
             call.kwargs = {"lengths": lengths[node.name]}
+        if node.layer.is_task and node.layer.feeds:
+            raws[node.name] = calls.call_function(getitem, (call, 1))
+            call = calls.call_function(getitem, (call, 0))
         values[node.name] = (call,)
-    calls.output(tuple(values[name][0] for name in outputs))
+    calls.output(tuple(raws.get(name, values[name][0]) for name in outputs))
     return fx.GraphModule(root, calls, class_name="CompiledGraph")
 
 

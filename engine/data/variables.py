@@ -255,7 +255,7 @@ class ObjectsTarget(Frozen):
     @property
     def target(self) -> Target:
         """What the task layer is bound to."""
-        return Target("objects", len(self.levels))
+        return Target("objects", len(self.levels), image=(self.height, self.width))
 
 
 class PixelsTarget(Frozen):

@@ -189,7 +189,7 @@ class Graph:
         nodes = tuple(node if each.id == node.id else each for each in self.nodes)
         graph = changed(self, nodes=nodes)
         users = [each.name for each in nodes if node.name in each.sources]
-        if node.layer.is_task and users:
+        if not node.layer.feeds and users:
             raise GraphError(
                 f"{place(node.name, node.layer)} ends a network, expected no layer after it; "
                 f"got {listed(users)}",
@@ -222,7 +222,7 @@ class Graph:
                 got=len(sources),
             )
         for source in sources:
-            if self.node(source).layer.is_task:
+            if not self.node(source).layer.feeds:
                 raise GraphError(
                     f"{place(name, layer)} got source {source!r}, which ends a network; "
                     "expected a layer without a loss",

@@ -122,6 +122,9 @@ class Layer(BaseModel):
     arity: ClassVar[Arity] = Arity(1, 1)
     is_task: ClassVar[bool] = False
     """Whether the layer carries a loss and can end a network."""
+    feeds: ClassVar[bool] = True
+    """Whether layers may follow; the module of a task layer that lets them returns its output and
+    the raw values of the task."""
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         """Return the shape of one output, or None while it depends on data not seen yet.
@@ -180,8 +183,6 @@ class TaskLayer(Layer):
 
     is_task: ClassVar[bool] = True
     feeds: ClassVar[bool] = False
-    """Whether layers may follow: the module then returns its output and the raw values of the task.
-    """
 
     def target_form(self, sources: Sequence[Shape | None]) -> TargetForm:
         """Return how the columns of the target are to be read.

@@ -46,12 +46,18 @@ class DetectionReport:
         return tuple(found)
 
     def add(self, raw: Tensor, truth: Tensor | None) -> Values:
+        self._grade(raw, truth)
+        return self._found(raw)
+
+    def _grade(self, raw: Tensor, truth: Tensor | None) -> None:
         if truth is not None:
             graded = grade(self.task, raw, truth.to(raw.device))
             self.loss += float(graded.loss.double().sum().item())
             self.with_loss += int(graded.has_loss.sum().item())
             self.error += float(graded.error.double().sum().item())
             self.with_error += int(graded.has_error.sum().item())
+
+    def _found(self, raw: Tensor) -> Values:
         predictions = self.task.predict(raw)
         values: dict[str, npt.NDArray[np.generic]] = {
             column.name: np.full(len(raw), np.nan)
@@ -81,6 +87,26 @@ class DetectionReport:
     def findings(self) -> Findings:
         facts = {IOU: 1 - self.error / self.with_error} if self.with_error else {}
         return Findings(facts, self.loss / self.with_loss if self.with_loss else None)
+
+
+class ProposalReport(DetectionReport):
+    """Regions as objects of no class; where another task layer tells the objects, none of them."""
+
+    def __init__(self, request: ReportRequest) -> None:
+        super().__init__(request)
+        self.is_alone = not request.suffix
+
+    @property
+    def columns(self) -> tuple[OutputColumn, ...]:
+        return super().columns if self.is_alone else ()
+
+    def add(self, raw: Tensor, truth: Tensor | None) -> Values:
+        self._grade(raw, truth)
+        return self._found(raw) if self.is_alone else {}
+
+    def _name(self, code: int) -> str:
+        del code
+        return "object"
 
 
 def best_objects(predictions: Tensor, limits: Limits) -> Tensor:

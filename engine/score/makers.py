@@ -1,7 +1,7 @@
 """Which report is made for which task."""
 
 from engine.errors import DataError
-from engine.score.detections import DetectionReport
+from engine.score.detections import DetectionReport, ProposalReport
 from engine.score.reports import (
     ClassificationReport,
     Maker,
@@ -17,6 +17,7 @@ REPORTS: dict[str, Maker] = {
     "classification": ClassificationReport,
     "regression": RegressionReport,
     "detection": DetectionReport,
+    "proposals": ProposalReport,
     "segmentation": SegmentationReport,
     "pixel regression": PixelValuesReport,
     "embedding": EmbeddingReport,

@@ -41,9 +41,8 @@ def test_a_layer_without_a_target_gets_no_values() -> None:
     schema = learned(graph, columns, target=())
 
     assert bound_graph(schema, graph).shapes["groups"] == (2,)
-    for purpose in ("train", "score"):
-        encoded = Encoder(schema, purpose).encode(columns)  # type: ignore[arg-type]
-        assert encoded.targets["groups"].shape == (3, 0)
+    for encoder in (Encoder(schema), Encoder(schema, "score")):
+        assert encoder.encode(columns).targets["groups"].shape == (3, 0)
 
 
 def test_a_target_for_a_layer_without_one_is_refused() -> None:

@@ -10,6 +10,7 @@ from engine.score.makers import make_report
 from engine.score.reports import ReportRequest
 from engine.tasks.detection import Detection, Grid, Scales
 from engine.tasks.found import Limits
+from engine.tasks.regions import Proposing
 from tests.engine.found import brute_overlap
 
 LIMITS = Limits(0.3, 0.5, 2)
@@ -126,3 +127,22 @@ def test_the_likeliest_levels_of_objects_are_refused() -> None:
     message = "topProbs got 2 but target '_Object0_' is none of levels, expected a nominal one"
     with pytest.raises(DataError, match=f"^{message}$"):
         make_report(ReportRequest(task, target, top_probs=2))
+
+
+def test_regions_are_told_as_objects_unless_another_layer_tells_them() -> None:
+    target = spec("COCO")
+    task = Proposing(target.target, ((5.0, 10.0),), limits=LIMITS)
+    raw_maps = torch.zeros(1, 6, 1, 1)
+    raw_maps[0, 1] = 3.0
+    truth = torch.tensor([[[0.0, 0.5, 0.5, 0.5, 0.5]]])
+
+    alone = make_report(ReportRequest(task, target))
+    values = alone.add(raw_maps, truth)
+    first = make_report(ReportRequest(task, target, suffix="4"))
+
+    assert values["_Object0_"].tolist() == ["object"]
+    box = [values[f"_Object0_{name}"][0] for name in ("xmin", "ymin", "xmax", "ymax")]
+    assert box == pytest.approx([2.5, 5.0, 7.5, 15.0])
+    assert alone.findings().facts == pytest.approx({"Average IOU in Detection": 1.0})
+    assert (first.columns, first.add(raw_maps, truth)) == ((), {})
+    assert first.findings().facts == alone.findings().facts

@@ -214,7 +214,7 @@ def test_training_on_one_image_finds_its_objects() -> None:
     optimizer = torch.optim.Adam([raw], lr=0.1)
     for _ in range(300):
         optimizer.zero_grad()
-        task.loss(raw, target).sum().backward()
+        torch.autograd.backward(task.loss(raw, target).sum())
         optimizer.step()
 
     predictions = task.predict(raw.detach())[0]
