@@ -267,3 +267,80 @@ def test_embeddings_are_compared(ctx: Context, run: Run, count: int) -> None:
     assert list(facts(answer))[2:] == ["Mean Absolute Error", "Loss Error"]
     names = ["_DL_Pred_"] if count == 2 else [f"_DL_Pred{place}_" for place in range(count - 1)]
     assert list(rows_of(ctx, "scored")[0]) == names
+
+
+FASTER: list[dict[str, Any]] = [
+    {**IMAGE, "layer": {**IMAGE["layer"], "scale": 1 / 255}},  # type: ignore[dict-item]
+    {
+        "name": "maps",
+        "layer": {"type": "convo", "nFilters": 4, "stride": 2, "act": "tanh"},
+        "srcLayers": "data",
+    },
+    {
+        "name": "values",
+        "layer": {"type": "convo", "nFilters": 6, "act": "identity"},
+        "srcLayers": "maps",
+    },
+    {
+        "name": "regions",
+        "layer": {
+            "type": "regionproposal",
+            "anchorRatio": [1.0],
+            "anchorScale": [1.0],
+            "baseAnchorSize": 4,
+            "roiTrainSampleNum": 4,
+        },
+        "srcLayers": "values",
+    },
+    {
+        "name": "parts",
+        "layer": {"type": "roipooling", "outputHeight": 2, "outputWidth": 2, "spatialScale": 0.5},
+        "srcLayers": ["maps", "regions"],
+    },
+    {
+        "name": "scores",
+        "layer": {"type": "fc", "n": 2, "act": "identity", "perStep": True},
+        "srcLayers": "parts",
+    },
+    {
+        "name": "shifts",
+        "layer": {"type": "fc", "n": 8, "act": "identity", "perStep": True},
+        "srcLayers": "parts",
+    },
+    {
+        "name": "found",
+        "layer": {"type": "fastrcnn", "classNumber": 1, "maxObjectNum": 2},
+        "srcLayers": ["scores", "shifts", "regions"],
+    },
+]
+
+
+def test_objects_are_found_in_two_steps(ctx: Context, run: Run) -> None:
+    images, corners = squares()
+    columns: dict[str, Any] = {"_image_": images, "_Object0_": ["square"] * ROWS}
+    for place, name in enumerate(("xmin", "ymin", "xmax", "ymax")):
+        columns[f"_Object0_{name}"] = [c[place % 2] + 4.0 * (place > 1) for c in corners]
+    put(ctx, "t", columns)
+    names = [name for name in columns if name != "_image_"]
+    specs = [
+        {"type": "IMAGE", "layer": "data", "data": ["_image_"]},
+        {"type": "OBJECTDETECTION", "layer": "regions", "data": names},
+        {"type": "OBJECTDETECTION", "layer": "found", "data": names},
+    ]
+
+    trained = train(run, FASTER, dataSpecs=specs, epochs=20)
+    answer = score(run)
+
+    losses = [row["Loss"] for row in trained.tables["OptIterHistory"].records()]
+    assert losses[-1] < losses[0]
+    assert [name.partition(" (")[0] for name in list(facts(answer))[2:]] == [
+        "Average IOU in Detection",
+        "Average IOU in Detection",
+        "Loss Error",
+    ]
+    assert list(rows_of(ctx, "scored")[0])[:4] == [
+        "_nObjects_",
+        "_Object0_",
+        "_P_Object0_",
+        "_Object0_xmin",
+    ]
