@@ -133,7 +133,10 @@ class StoreUnavailable(ActionError):  # noqa: N818
 
 
 class StoreFull(StoreUnavailable):
-    """The database's disk is full; whoever can wait for the database waits for room too."""
+    """The database's disk is full.
+
+    What waits for a database that is away waits for room in it, too.
+    """
 
     code = "store.full"
 

@@ -51,9 +51,11 @@ def serve(argv: Sequence[str]) -> int:
     """Serve the HTTP interface and run jobs in worker processes."""
     parser = _parser(serve)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on, 0 for a free one (8080)")
-    parser.add_argument("--workers", type=int, help="worker processes; 0: none here (1)")
-    parser.add_argument("--data", type=Path, help="folder of the caslibs (castorch-data)")
+    parser.add_argument(
+        "--port", type=int, help="port to listen on, 0 for a free one (default: 8080)"
+    )
+    parser.add_argument("--workers", type=int, help="worker processes; 0: none here (default: 1)")
+    parser.add_argument("--data", type=Path, help="folder of the caslibs (default: castorch-data)")
     parser.add_argument(
         "--caslib-root",
         type=Path,
@@ -68,7 +70,7 @@ def serve(argv: Sequence[str]) -> int:
 def worker(argv: Sequence[str]) -> int:
     """Run jobs from the database, for servers on this or other machines."""
     parser = _parser(worker)
-    parser.add_argument("--data", type=Path, help="folder of the caslibs (castorch-data)")
+    parser.add_argument("--data", type=Path, help="folder of the caslibs (default: castorch-data)")
     parser.add_argument("--threads", type=int, dest="worker_threads", help="processor threads")
     parser.add_argument("--check", action="store_true", help="only check that a worker could run")
     parser.add_argument("--piped", action="store_true", help=argparse.SUPPRESS)
@@ -171,7 +173,8 @@ def opened(settings: Settings) -> "Iterator[SqlStores]":
 def _parser(command: Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(f"castorch {command.__name__}", description=_summary(command))
     parser.add_argument(
-        "--database", help="sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME (castorch.db)"
+        "--database",
+        help="sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME (default: castorch.db)",
     )
     return parser
 
