@@ -91,7 +91,8 @@ class Checkpointing:
 
     Attributes:
         save: takes a checkpoint.
-        seconds: least time between two, taken after the next mini-batch.
+        seconds: least time between two, taken after the next mini-batch; longer where leaving one
+            takes long.
         epochs: epochs after which one is taken, whatever the time; None: only the time counts.
         interrupted: asked before every mini-batch whether to leave one and stop.
     """

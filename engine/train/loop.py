@@ -39,6 +39,9 @@ CONVOLUTION_AXES = 4
 """Axes of a convolution's weights; where there are any, images lie channels-last."""
 
 
+SAVE_SPACING = 20
+"""Times a checkpoint's own time that lie between it and the next: it costs 5 % at most."""
+
 PIECE_ROWS = 256
 """Rows at a time where every update uses the whole table."""
 
@@ -158,7 +161,7 @@ class _Run:
         self.seconds = 0.0
         self.history: list[EpochRecord] = []
         self.best: list[Chunk] | None = None
-        self.saved = trainer.clock()
+        self.saved, self.save_seconds = trainer.clock(), 0.0
         if trainer.resume is not None:
             self._restore(trainer.resume)
 
@@ -326,15 +329,19 @@ class _Run:
 
     def _save_in_time(self) -> None:
         checkpoints = self.trainer.checkpoints
-        if checkpoints is None or self.trainer.clock() - self.saved < checkpoints.seconds:
+        if checkpoints is None:
             return
-        self._save(checkpoints)
+        least = max(checkpoints.seconds, SAVE_SPACING * self.save_seconds)
+        if self.trainer.clock() - self.saved >= least:
+            self._save(checkpoints)
 
     def _save(self, checkpoints: Checkpointing) -> None:
         if self.meter.pending:
             self.meter.read()
+        start = self.trainer.clock()
         checkpoints.save(self._checkpoint())
         self.saved = self.trainer.clock()
+        self.save_seconds = self.saved - start
 
     def _checkpoint(self) -> Checkpoint:
         pooled = self.model.moments.pooled()

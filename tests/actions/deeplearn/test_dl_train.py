@@ -90,6 +90,20 @@ class TestFlowers:
         )
         assert first == second
 
+    def test_weights_of_observations_and_classes_are_heard(self, run: Run, ctx: Context) -> None:
+        draw = np.random.default_rng(3)
+        x, y = draw.normal(size=(2, 64))
+        label = np.where(x > 0, "rose", "lily").tolist()
+        put(ctx, "flowers", {"x": x, "y": y, "label": label, "size": (x > 0).astype(float)})
+
+        only_roses = train(run, weight="size", table="flowers")
+        classes = [{"level": "lily", "weight": 0}]
+        by_class = train(run, classWeights=classes, table="flowers", modelWeights="c")
+
+        # lilies weigh nothing either way: the runs are the same
+        first, second = (each.tables["OptIterHistory"].rows for each in (only_roses, by_class))
+        assert first == second
+
     def test_train_is_another_name_of_dl_train(self, run: Run) -> None:
         raw: dict[str, Any] = {
             "table": "flowers",
@@ -245,7 +259,11 @@ class TestFlowers:
         ({"gpu": True}, DeviceError, r"^device got 'cuda:0', expected one of cpu$"),
         ({"gpu": {"devices": [0, 1]}}, NotSupportedError, r"^parameter 'gpu' got more than one"),
         ({"gpu": {"precision": "fp16"}}, NotSupportedError, r"'gpu' got precision FP16, which"),
-        ({"weight": "x"}, NotSupportedError, r"^parameter 'weight' of deepLearn.dlTrain is"),
+        (
+            {"weight": "x"},
+            DataError,
+            r"^weight variable 'x' got -0\.27.* in row 2, expected a number",
+        ),
         (
             {"optimizer": {"algorithm": {"useLocking": False}}},
             NotSupportedError,

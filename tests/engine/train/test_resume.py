@@ -100,12 +100,31 @@ def test_a_run_taken_up_again_ends_with_the_bits_of_one_that_never_stopped(
 
 
 def test_checkpoints_come_by_time_after_a_mini_batch() -> None:
-    times = iter(range(10_000))
     saved: list[Checkpoint] = []
     checkpoints = Checkpointing(saved.append, seconds=0.0)
-    Case().train(optimizer(max_epochs=2), BATCH, checkpoints=checkpoints, clock=lambda: next(times))
+    Case().train(optimizer(max_epochs=2), BATCH, checkpoints=checkpoints, clock=lambda: 0.0)
     places = [(each.state["epoch"], each.state["batch"]) for each in saved]
     assert places == [(e, b) for e in range(2) for b in range(1, 6)]
+
+
+def test_checkpoints_that_take_long_come_seldom() -> None:
+    now = 0.0
+    batches: list[int] = []
+
+    def save(checkpoint: Checkpoint) -> None:
+        nonlocal now
+        now += 2.0
+        batches.append(checkpoint.state["updates"])
+
+    def tick() -> bool:
+        nonlocal now
+        now += 10.0  # a mini-batch
+        return False
+
+    checkpoints = Checkpointing(save, seconds=15.0, interrupted=tick)
+    Case().train(optimizer(max_epochs=2), BATCH, checkpoints=checkpoints, clock=lambda: now)
+    # the first after 20 s; each takes 2 s, so 40 s lie before the next, four mini-batches
+    assert batches == [2, 6, 10]
 
 
 def test_checkpoints_come_after_so_many_epochs() -> None:
