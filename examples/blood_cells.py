@@ -198,7 +198,8 @@ def overlap(box: Boxes, others: Boxes) -> Boxes:
     low = np.maximum(box[:2] - box[2:] / 2, others[:, :2] - others[:, 2:] / 2)
     high = np.minimum(box[:2] + box[2:] / 2, others[:, :2] + others[:, 2:] / 2)
     shared = np.clip(high - low, 0, None).prod(axis=1)
-    return shared / (box[2:].prod() + others[:, 2:].prod(axis=1) - shared)
+    overlaps: Boxes = shared / (box[2:].prod() + others[:, 2:].prod(axis=1) - shared)
+    return overlaps
 
 
 def average_precision(found: Sequence[Found], pictures: Sequence[Picture], label: str) -> float:
