@@ -2,10 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -26,30 +24,9 @@ from actions.errors import (
 from actions.files.detect import ImportOptions
 from actions.files.links import link_file
 from actions.memory import MemorySessions, MemoryStores
-from actions.ports import Caslib, Name, Output, TableInfo
-from server.store import SessionStores, SqlStores
-
-NUMBERED = pa.schema([("n", pa.int64())]).append(pa.field("a.b", pa.string()))
-LONG_AGO_NS = 1_500_000_000_123_456_000
-"""2017-07-14 02:40:00.123456 UTC."""
-CSV = "n,word,share\n1,one,0.5\n2,two,\n3,,1.5\n"
-
-View = Context | SessionStores
-
-
-@dataclass
-class World:
-    """A kind of store: sessions over it, and where the files lie."""
-
-    open: Callable[[str], View]
-    root: Path
-
-    def caslib(self, view: View, name: str, *, in_session: bool = True) -> Path:
-        """Add a caslib and return its folder."""
-        folder = self.root / name
-        folder.mkdir()
-        view.caslibs.add(Caslib(name, folder, "session" if in_session else "global"))
-        return folder
+from actions.ports import Caslib, Name, Output
+from server.store import SqlStores
+from tests.contract.links import CSV, LONG_AGO_NS, View, World, link, numbered, read, write
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -73,33 +50,6 @@ def mine(world: World) -> View:
 @pytest.fixture
 def folder(mine: View) -> Path:
     return mine.caslibs.find(None).path
-
-
-def link(
-    mine: View, path: str, name: str = "t", caslib: str | None = None, **out: Any
-) -> TableInfo:
-    found = link_file(mine.caslibs.find(caslib), path, ImportOptions())
-    return mine.tables.link(Output(Name(name), **out), found.schema, found.rows, found.link)
-
-
-def read(mine: View, table: TableInfo, **cut: Any) -> list[dict[str, Any]]:
-    batches = mine.tables.scan(table, **cut)
-    return [row for batch in batches for row in batch.to_pylist()]
-
-
-def write(path: Path, text: str = CSV) -> None:
-    path.write_text(text)
-    os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
-
-
-def numbered(path: Path, groups: Sequence[int]) -> None:
-    """Write a Parquet file of the numbers from 0 on, in groups of rows of given sizes."""
-    with parquet.ParquetWriter(path, NUMBERED) as out:
-        first = 0
-        for size in groups:
-            numbers = list(range(first, first + size))
-            out.write_table(pa.table({"n": numbers, "a.b": [f"w{n}" for n in numbers]}))
-            first += size
 
 
 def test_a_link_is_a_data_table_that_knows_its_file(mine: View, folder: Path) -> None:
@@ -408,3 +358,19 @@ def test_a_link_whose_caslib_was_dropped_is_refused(world: World, mine: View) ->
     ):
         mine.tables.scan(table)
     mine.tables.drop(Name("t"))
+
+
+def test_a_link_to_a_personal_file_is_global_for_its_user_alone(
+    request: pytest.FixtureRequest, world: World, mine: View, folder: Path
+) -> None:
+    if "memory" in request.node.name:
+        pytest.skip("in memory, CASUSER is everybody's")
+    write(folder / "d.csv")
+    link(mine, "d.csv")
+
+    with pytest.raises(InvalidParameters, match=r"^the table 't' cannot be global: it is a link"):
+        mine.tables.promote(Name("t"), Output(Name("t", "PUBLIC")))
+    mine.tables.promote(Name("t"), Output(Name("t")))
+
+    again = world.open("ann")
+    assert len(read(again, again.tables.find(Name("t")))) == 3
