@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from actions.answers import description, result_table
-from actions.results import Cell, ResultTable
+from actions.results import Cell, ColumnType, ResultTable
 from engine.graph.infer import LayerAccount, account
 from engine.graph.spec import Graph
 from engine.layers.base import LAYERS, BuildOptions
@@ -20,6 +20,8 @@ ALWAYS = ("input", "output", "convo", "pool", "fc")
 
 COPIES = 3
 """A parameter in training: its value, its gradient, and what the solver remembers of it."""
+GRADED = 2
+"""An activation in training: its value and its gradient."""
 FLOAT_BYTES = 4
 MEGABYTE = 1 << 20
 
@@ -43,16 +45,12 @@ def training_bytes(layers: Sequence[LayerAccount], batch_rows: int) -> int:
 
     Source: the deepLearn reference, memory estimate (4.8, F51).
     """
-    known = totals(layers) or (0, 0)
-    activations = sum(_size(layer) for layer in layers)
-    return FLOAT_BYTES * (COPIES * sum(known) + 2 * batch_rows * activations)
+    parameters = sum(totals(layers) or (0, 0))
+    return _training(parameters, sum(layer.activations or 0 for layer in layers), batch_rows)
 
 
-def _size(layer: LayerAccount) -> int:
-    size = 1
-    for axis in layer.shape or (0,):
-        size *= axis
-    return size
+def _training(parameters: int, activations: int, batch_rows: int) -> int:
+    return FLOAT_BYTES * (COPIES * parameters + GRADED * batch_rows * activations)
 
 
 def model_info(
@@ -94,42 +92,80 @@ def _info_rows(
     yield "Approximate Memory Cost for Training (MB)", memory
 
 
-def layer_table(graph: Graph, options: BuildOptions | None = None) -> ResultTable:
+COSTS = (
+    "Weights",
+    "Biases",
+    "Statistics",
+    "MultiplyAdds",
+    "Activations",
+    "ActivationMemory",
+    "TrainingMemory",
+)
+"""Columns of numbers that add up over the layers."""
+
+
+def layer_table(
+    graph: Graph, options: BuildOptions | None = None, *, batch_rows: int = 1
+) -> ResultTable:
     """Return a table with a row per layer: what it is, takes and gives, and what it costs.
 
-    A cell is missing while it depends on data that has not been seen.
+    A cell is missing while it depends on data that has not been seen. ``Activations`` are the
+    values of the output for one example, ``ActivationMemory`` the bytes of those of a mini-batch in
+    float32, and ``TrainingMemory`` the bytes of these and their gradients, and of the parameters,
+    their gradients and what the solver remembers. ``ReceptiveField`` is height and width in pixels.
+
+    Args:
+        graph: the layers, bound to data or not.
+        options: choices of the run which change the network.
+        batch_rows: rows of a mini-batch, for the memory.
+
+    Source: the deepLearn reference, memory estimate (4.8, F51).
     """
-    rows = [_layer_row(graph, layer) for layer in account(graph, options)]
-    return result_table(
-        (
-            ("Id", "int64"),
-            ("Name", "string"),
-            ("Type", "string"),
-            ("Sources", "string"),
-            ("Activation", "string"),
-            ("Output", "string"),
-            ("Weights", "int64"),
-            ("Biases", "int64"),
-            ("Statistics", "int64"),
-            ("MultiplyAdds", "int64"),
-        ),
-        rows,
-        "Layers",
-    )
+    rows = [_layer_row(graph, layer, batch_rows) for layer in account(graph, options)]
+    texts = ("Name", "Type", "Sources", "Activation", "Output", "ReceptiveField")
+    columns: list[tuple[str, ColumnType]] = [("Id", "int64")]
+    columns += [(name, "string") for name in texts]
+    return result_table([*columns, *((name, "int64") for name in COSTS)], rows, "Layers")
 
 
-def _layer_row(graph: Graph, layer: LayerAccount) -> tuple[Cell, ...]:
-    act = getattr(graph.node(layer.name).layer, "act", None)
-    shape = None if layer.shape is None else " x ".join(map(str, layer.shape))
+def cost_table(layers: ResultTable) -> ResultTable:
+    """Return the sums over the rows of ``layer_table``; missing while a part is not known."""
+    columns = {name: [row[name] for row in layers.records()] for name in COSTS}
+    row = [_sum(values) for values in columns.values()]
+    return result_table([(name, "int64") for name in COSTS], [row], "Totals")
+
+
+def _sum(values: Sequence[Cell]) -> int | None:
+    known = [value for value in values if isinstance(value, int)]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _layer_row(graph: Graph, layer: LayerAccount, batch_rows: int) -> tuple[Cell, ...]:
     return (
         layer.id,
         layer.name,
         layer.type,
         ", ".join(layer.sources),
-        act,
-        shape,
+        getattr(graph.node(layer.name).layer, "act", None),
+        _sides(layer.shape),
+        _sides(layer.receptive_field),
         layer.weights,
         layer.biases,
         layer.statistics,
         layer.multiply_adds,
+        layer.activations,
+        *_memory(layer, batch_rows),
     )
+
+
+def _sides(lengths: Sequence[int] | None) -> str | None:
+    return None if lengths is None else " x ".join(map(str, lengths))
+
+
+def _memory(layer: LayerAccount, batch_rows: int) -> tuple[int | None, int | None]:
+    """Return the bytes of a layer's activations, and of all it needs in training."""
+    values, known = layer.activations, totals([layer])
+    if values is None:
+        return None, None
+    held = FLOAT_BYTES * batch_rows * values
+    return held, None if known is None else _training(sum(known), values, batch_rows)

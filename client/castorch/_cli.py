@@ -31,7 +31,14 @@ TABLE = _option("--table", required=True, help="table, or file or folder to uplo
 COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
     "models": (_commands.models, (JSON,)),
     "tables": (_commands.tables, (JSON,)),
-    "summary": (_commands.summary, (_option("model", help="name or file"), JSON)),
+    "summary": (
+        _commands.summary,
+        (
+            _option("model", help="name or file"),
+            _option("--batch-size", type=int, help="rows of a mini-batch, for the memory (1)"),
+            JSON,
+        ),
+    ),
     "declare": (
         _commands.declare,
         (

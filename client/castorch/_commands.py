@@ -33,9 +33,10 @@ def summary(client: Client, args: Namespace) -> str:
     """Show the layers of a model, or of a declaration in a JSON or YAML file."""
     if not _is_file(args.model):
         model = _session(client, args).open_model(args.model)
-        return _show(model.summary(), as_json=args.json)
+        return _show(model.summary(batch_size=args.batch_size), as_json=args.json)
     with client.session(name=f"summary of {Path(args.model).name}") as passing:
-        return _show(passing.declare(args.model).summary(), as_json=args.json)
+        model = passing.declare(args.model)
+        return _show(model.summary(batch_size=args.batch_size), as_json=args.json)
 
 
 def declare(client: Client, args: Namespace) -> str:

@@ -82,13 +82,18 @@ class Model:
         """Return what is known of the model as a whole: kind and number of its layers, ..."""
         return self._session.run("deepLearn.modelInfo", model_table=self).facts("ModelInfo")
 
-    def summary(self, *, weights: Table | str | None = None) -> Summary:
-        """Return one row per layer: name, type, output shape, parameters, cost.
+    def summary(
+        self, *, weights: Table | str | None = None, batch_size: int | None = None
+    ) -> Summary:
+        """Return one row per layer: name, type, shape, receptive field, parameters, cost, memory.
 
         Args:
             weights: a weight table, from which sizes are taken that depend on data.
+            batch_size: rows of a mini-batch, for the memory; None is 1.
         """
-        result = self._session.run("castorch.summary", model_table=self, init_weights=weights)
+        result = self._session.run(
+            "castorch.summary", model_table=self, init_weights=weights, batch_size=batch_size
+        )
         layers = result["Layers"]
         return Summary(layers.names, layers.rows, layers.types, layers.title)
 

@@ -5,8 +5,22 @@ from collections.abc import Mapping
 from castorch._results import ResultTable
 from castorch._text import format_table
 
-COUNTED = ("Weights", "Biases", "Statistics", "MultiplyAdds")
-HEADINGS = {"MultiplyAdds": "Multiply-adds"}
+COUNTED = (
+    "Weights",
+    "Biases",
+    "Statistics",
+    "MultiplyAdds",
+    "Activations",
+    "ActivationMemory",
+    "TrainingMemory",
+)
+HEADINGS = {
+    "ReceptiveField": "Receptive field",
+    "MultiplyAdds": "Multiply-adds",
+    "ActivationMemory": "Activation bytes",
+    "TrainingMemory": "Training bytes",
+}
+MEGABYTE = 1 << 20
 
 
 class Summary(ResultTable):
@@ -14,9 +28,9 @@ class Summary(ResultTable):
 
     @property
     def totals(self) -> Mapping[str, int | None]:
-        """Sums over the layers: Weights, Biases, Statistics, MultiplyAdds, Parameters.
+        """Sums over the layers of every column of numbers, and Parameters: weights and biases.
 
-        A sum is None while a part of it is not known. Parameters are weights and biases.
+        A sum is None while a part of it is not known. Memory is in bytes.
         """
         sums: dict[str, int | None] = {}
         for name in COUNTED:
@@ -33,4 +47,6 @@ class Summary(ResultTable):
         text = format_table(headings, self.rows, title=self.title, footer=footer)
         parameters = totals["Parameters"]
         shown = "not known before data is seen" if parameters is None else f"{parameters:,}"
-        return f"{text}\n\nTotal parameters: {shown}"
+        memory = totals["TrainingMemory"]
+        needs = "" if memory is None else f"\nMemory to train: {memory / MEGABYTE:,.1f} MiB"
+        return f"{text}\n\nTotal parameters: {shown}{needs}"

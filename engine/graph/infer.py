@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from math import prod
 
 from engine.errors import GraphError
 from engine.graph.dealing import check_dealing
+from engine.graph.reach import Field, receptive_fields
 from engine.graph.sharing import check_shared_tensors
 from engine.graph.spec import Graph, Node, fold
 from engine.graph.walk import Shapes, listed, place, source_shapes, walk
@@ -25,6 +27,8 @@ class LayerAccount:
             tensors count in the layer that owns them.
         statistics: stored values which are no parameters (mean and standard deviation).
         multiply_adds: multiplications of a forward pass of one example.
+        receptive_field: height and width in pixels of the image that one pixel of the output
+            depends on; None also where that has no meaning, see ``engine.graph.reach``.
     """
 
     id: int
@@ -36,6 +40,12 @@ class LayerAccount:
     biases: int | None
     statistics: int | None
     multiply_adds: int | None
+    receptive_field: Field | None = None
+
+    @property
+    def activations(self) -> int | None:
+        """Values of the output for one example."""
+        return None if self.shape is None else prod(self.shape)
 
 
 def infer_shapes(graph: Graph, options: BuildOptions | None = None) -> dict[str, Shape | None]:
@@ -132,7 +142,11 @@ def account(graph: Graph, options: BuildOptions | None = None) -> list[LayerAcco
     """
     chosen = options or BuildOptions()
     shapes = infer_shapes(graph, chosen)
-    return [_account(graph, node, shapes, chosen) for node in graph.nodes]
+    fields = receptive_fields(graph.order, graph.by_name, shapes, chosen)
+    return [
+        changed(_account(graph, node, shapes, chosen), receptive_field=fields[node.name])
+        for node in graph.nodes
+    ]
 
 
 def _account(graph: Graph, node: Node, shapes: Shapes, options: BuildOptions) -> LayerAccount:

@@ -18,7 +18,10 @@ TABLES = answered(
     )
 )
 LAYERS = table(
-    "Name Weights:int64 Biases:int64 Statistics:int64 MultiplyAdds:int64", ["fc1", 4, 2, 0, 4]
+    "Name Weights:int64 Biases:int64 Statistics:int64 MultiplyAdds:int64 Activations:int64 "
+    "ActivationMemory:int64 TrainingMemory:int64",
+    # two values of 4 bytes; twice them and three times 6 parameters
+    ["fc1", 4, 2, 0, 4, 2, 8, 88],
 )
 HISTORY = table("Epoch:int64 Loss:double", [0, 2.5])
 SCORE = table("Descr Value", ["Misclassification Error (%)", "1.5"])
@@ -93,8 +96,11 @@ def test_a_list_can_be_had_as_json(run: Run) -> None:
     assert json.loads(out) == [{"Name": "net", "Kind": "model", "Rows": 7}]
 
 
-def test_the_summary_of_a_model_is_shown(run: Run) -> None:
-    assert run("summary", "net")[1].endswith("Total parameters: 6\n")
+def test_the_summary_of_a_model_is_shown(run: Run, server: FakeServer) -> None:
+    shown = run("summary", "net", "--batch-size", "32")[1]
+
+    assert shown.endswith("Total parameters: 6\nMemory to train: 0.0 MiB\n")
+    assert json.loads(server.last.content)["batchSize"] == 32
 
 
 def test_the_summary_of_a_file_leaves_nothing_behind(
@@ -103,7 +109,7 @@ def test_the_summary_of_a_file_leaves_nothing_behind(
     path = tmp_path / "net.json"
     path.write_text('{"model": "net", "layers": [{"name": "data", "type": "input"}]}')
 
-    assert run("summary", str(path))[1].endswith("Total parameters: 6\n")
+    assert "Total parameters: 6\n" in run("summary", str(path))[1]
 
     calls = [(each.method, each.url.path) for each in server.requests[1:]]
     assert calls == [

@@ -22,10 +22,12 @@ SCORED = job(
     ),
 )
 LAYERS = table(
-    "Id:int64 Name Type Output Weights:int64 Biases:int64 Statistics:int64 MultiplyAdds:int64",
-    [0, "data", "input", "1 x 28 x 28", 0, 0, 0, 0],
-    # 20 filters of 5x5 on one channel; 24x24 positions: 500 weights, 288,000 products
-    [1, "conv1", "convo", "20 x 24 x 24", 500, 20, 0, 288000],
+    "Id:int64 Name Output ReceptiveField Weights:int64 Biases:int64 Statistics:int64 "
+    "MultiplyAdds:int64 Activations:int64 ActivationMemory:int64 TrainingMemory:int64",
+    [0, "data", "1 x 28 x 28", "1 x 1", 0, 0, 0, 0, 784, 100352, 200704],
+    # 20 filters of 5x5 on one channel; 24x24 positions: 500 weights, 288,000 products; in batches
+    # of 32 rows 32 * 11,520 values of 4 bytes, twice, and three times 520 parameters
+    [1, "conv1", "20 x 24 x 24", "5 x 5", 500, 20, 0, 288000, 11520, 1474560, 2955360],
 )
 
 
@@ -179,30 +181,36 @@ def test_a_score_without_an_error_has_none() -> None:
 def test_the_summary_adds_up_the_layers() -> None:
     server = FakeServer({"POST /v1/actions/castorch.summary": answered(Layers=LAYERS)})
 
-    summary = server.session().open_model("net").summary(weights="w")
+    summary = server.session().open_model("net").summary(weights="w", batch_size=32)
 
     assert summary.totals == {
         "Weights": 500,
         "Biases": 20,
         "Statistics": 0,
         "MultiplyAdds": 288000,
+        "Activations": 12304,
+        "ActivationMemory": 1574912,
+        "TrainingMemory": 3156064,
         "Parameters": 520,
     }
-    assert str(summary).splitlines() == [
-        "Id  Name   Type   Output        Weights  Biases  Statistics  Multiply-adds",
-        "--  -----  -----  ------------  -------  ------  ----------  -------------",
-        " 0  data   input  1 x 28 x 28         0       0           0              0",
-        " 1  conv1  convo  20 x 24 x 24      500      20           0        288,000",
-        "--  -----  -----  ------------  -------  ------  ----------  -------------",
-        "    total                           500      20           0        288,000",
-        "",
-        "Total parameters: 520",
+    lines = str(summary).splitlines()
+    assert [" ".join(line.split()) for line in lines[2:4]] == [
+        "0 data 1 x 28 x 28 1 x 1 0 0 0 0 784 100,352 200,704",
+        "1 conv1 20 x 24 x 24 5 x 5 500 20 0 288,000 11,520 1,474,560 2,955,360",
     ]
-    assert server.bodies()[0][1] == {"modelTable": {"name": "net"}, "initWeights": "w"}
+    assert lines[0].split("  ")[-2:] == ["Activation bytes", "Training bytes"]
+    assert " ".join(lines[5].split()) == "total 500 20 0 288,000 12,304 1,574,912 3,156,064"
+    assert lines[6:] == ["", "Total parameters: 520", "Memory to train: 3.0 MiB"]
+    assert server.bodies()[0][1] == {
+        "modelTable": {"name": "net"},
+        "initWeights": "w",
+        "batchSize": 32,
+    }
 
 
 def test_a_summary_before_data_is_seen_says_what_it_does_not_know() -> None:
-    unknown = {**LAYERS, "rows": [[0, "fc1", "fc", "10", None, 10, 0, None]]}
+    row = [0, "fc1", "10", None, None, 10, 0, None, 10, 40, None]
+    unknown = {**LAYERS, "rows": [row]}
     server = FakeServer({"POST /v1/actions/castorch.summary": answered(Layers=unknown)})
 
     summary = server.session().open_model("net").summary()

@@ -81,6 +81,40 @@ def test_the_summary_has_a_row_per_layer(run: Run) -> None:
     assert [row["MultiplyAdds"] for row in rows] == [0, 18 * 16, 0, 16]
 
 
+def test_the_summary_tells_receptive_fields_and_memory_of_a_mini_batch(run: Run) -> None:
+    build(run, SMALL_CNN)
+
+    answer = run("castorch.summary", modelTable="net", batchSize=10)
+
+    rows = answer.tables["Layers"].records()
+    # filters of 3 x 3; windows of 2 x 2 over them: 3 + 1
+    assert [row["ReceptiveField"] for row in rows] == ["1 x 1", "3 x 3", "4 x 4", None]
+    assert [row["Activations"] for row in rows] == [16, 32, 8, 2]
+    # F51: 4 bytes, 10 rows; twice these, and three times 20 and 18 parameters
+    assert [row["ActivationMemory"] for row in rows] == [640, 1280, 320, 80]
+    assert [row["TrainingMemory"] for row in rows] == [1280, 2800, 640, 376]
+    assert answer.tables["Totals"].records() == [
+        {
+            "Weights": 34,
+            "Biases": 4,
+            "Statistics": 0,
+            "MultiplyAdds": 18 * 16 + 16,
+            "Activations": 58,
+            "ActivationMemory": 2320,
+            "TrainingMemory": 5096,
+        }
+    ]
+
+
+def test_sums_of_a_model_wait_for_its_data(run: Run) -> None:
+    build(run, SMALL_DNN)
+
+    (totals,) = run("castorch.summary", modelTable="net").tables["Totals"].records()
+
+    assert totals["Weights"] is None
+    assert totals["TrainingMemory"] is None
+
+
 def test_what_depends_on_data_is_missing_until_it_is_seen(run: Run) -> None:
     build(run, SMALL_DNN)
 
