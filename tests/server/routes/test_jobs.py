@@ -67,6 +67,7 @@ def test_a_job_tells_its_state_times_and_result(working: Running) -> None:
         "finished",
         "error",
         "cancel_requested",
+        "attempt",
     }
 
 
