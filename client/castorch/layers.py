@@ -351,7 +351,7 @@ class Detection(Layer):
             predictions are also drawn to the centre of their cell and the size of their anchor
             (default 0).
         force_coord_scale: Weight of that (default 0.01).
-        random_boxes: (default false).
+        random_boxes: Shuffle objects when they are read; not supported yet (default false).
         act: Activation of centres and confidences, of YOLOV1 of sizes too; AUTO is LOGISTIC
             (default AUTO).
     """

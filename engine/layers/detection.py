@@ -91,6 +91,7 @@ class Detection(TaskLayer):
     force_coord_scale: NonNegativeFloat = 0.01
     """Weight of that."""
     random_boxes: bool = False
+    """Shuffle objects when they are read; not supported yet."""
     act: Literal["AUTO", "LOGISTIC", "IDENTITY"] = "AUTO"
     """Activation of centres and confidences, of YOLOV1 of sizes too; AUTO is LOGISTIC."""
 
