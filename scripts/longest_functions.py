@@ -1,4 +1,4 @@
-"""List the ten longest functions and the files over the limit; fails when a file is over it."""
+"""List the ten longest functions; fail when a file written by hand is over the limit."""
 
 import ast
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("server", "actions", "engine", "client/castorch")
 MOST_LINES = 450
+GENERATED = "not to be edited"
+"""What the first lines of a generated file say."""
 
 
 def main() -> int:
@@ -15,7 +17,7 @@ def main() -> int:
     for path in (p for room in ROOMS for p in sorted((ROOT / room).rglob("*.py"))):
         text = path.read_text()
         place = path.relative_to(ROOT)
-        if text.count("\n") > MOST_LINES:
+        if text.count("\n") > MOST_LINES and GENERATED not in text:
             long_files.append(f"{place}: {text.count(chr(10))} lines, at most {MOST_LINES}")
         functions += [
             ((node.end_lineno or 0) - node.lineno + 1, f"{place}:{node.lineno} {node.name}")

@@ -45,20 +45,15 @@ def test_every_error_class_is_exported() -> None:
     assert classes <= set(castorch.__all__)
 
 
-def test_importing_the_sdk_loads_no_heavy_package_and_takes_half_a_second() -> None:
-    program = (
-        "import sys, time; start = time.perf_counter(); import castorch; "
-        "took = time.perf_counter() - start; "
-        f"print(took, [name for name in {HEAVY} if name in sys.modules])"
-    )
+def test_importing_the_sdk_loads_no_heavy_package() -> None:
+    # which is what keeps the import under half a second; torch alone takes three
+    program = f"import sys, castorch; print([name for name in {HEAVY} if name in sys.modules])"
 
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
-    took, loaded = done.stdout.strip().split(" ", 1)
-    assert loaded == "[]"
-    assert float(took) < 0.5
+    assert done.stdout.strip() == "[]"
 
 
 def test_only_the_transport_imports_the_http_library() -> None:

@@ -100,6 +100,7 @@ def test_the_declared_tables_are_these() -> None:
         "caslibs",
         "contents",
         "data_chunks",
+        "job_checkpoints",
         "job_events",
         "jobs",
         "model_edges",
