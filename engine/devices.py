@@ -5,9 +5,12 @@ from contextlib import contextmanager
 
 import torch
 
-from engine.errors import DeviceError
+from engine.errors import DeviceError, MemoryExhausted
 
 MOST_SEED = 2**63 - 1
+
+REFUSED_ALLOCATION = "can't allocate memory"
+"""What torch's RuntimeError says when the processor's memory is used up."""
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -48,3 +51,22 @@ def using_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Tell in one sentence when memory runs out inside the block, and what can be done.
+
+    Raises:
+        MemoryExhausted: an allocation was refused.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        is_refused = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not is_refused and REFUSED_ALLOCATION not in str(error):
+            raise
+        raise MemoryExhausted(
+            "the work does not fit into the memory there is; use a smaller mini-batch or buffer "
+            "first, then a smaller model"
+        ) from error

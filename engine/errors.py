@@ -8,6 +8,7 @@
       DataError           data.invalid        rows cannot be encoded
       TrainingError       train.failed        training cannot start or go on
       DeviceError         device.unavailable  this machine has no such device
+      MemoryExhausted     device.memory       the work does not fit into memory
       Cancelled           job.cancelled       the caller asked the work to stop
       NotSupportedError   not_supported       known to the dialect, not built yet
 
@@ -79,6 +80,12 @@ class DeviceError(EngineError):
     """This machine has no such device."""
 
     code = "device.unavailable"
+
+
+class MemoryExhausted(EngineError):  # noqa: N818 - named as what happened
+    """The work does not fit into the memory of its device."""
+
+    code = "device.memory"
 
 
 class Cancelled(EngineError):  # noqa: N818 - a request that was met, not a fault

@@ -9,6 +9,7 @@ from actions.deeplearn.scoring import Scoring
 from actions.params import ActionParams, LayerName, OutTable, TableRef, Variable
 from actions.registry import action
 from actions.results import ActionResult
+from engine.devices import memory_told
 from engine.layers.base import Aliases
 
 Never = Literal["NONE"]
@@ -71,9 +72,10 @@ def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
         WeightsError: the weights belong to another model.
         DataError: a row cannot be encoded.
         DeviceError: there is no such graphics processor.
+        MemoryExhausted: the work does not fit into memory.
         TableExists: an output exists and ``replace`` is false.
         Cancelled: the caller asked to stop; nothing is stored.
     """
     device = device_name(p.gpu)
-    with threads_of(ctx, p.n_threads):
+    with threads_of(ctx, p.n_threads), memory_told():
         return Scoring(ctx, p, device).run()

@@ -9,6 +9,7 @@ from actions.deeplearn.training import Training
 from actions.params import ActionParams, OutTable, TableRef, Variable
 from actions.registry import action
 from actions.results import ActionResult
+from engine.devices import memory_told
 from engine.layers.base import Aliases
 from engine.train.config import Optimizer
 
@@ -105,9 +106,10 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
         WeightsError: the starting weights belong to another model.
         TrainingError: training diverged, or there is nothing to train.
         DeviceError: there is no such graphics processor.
+        MemoryExhausted: the work does not fit into memory.
         TableExists: a weight table exists and ``replace`` is false.
         Cancelled: the caller asked to stop; nothing but snapshots is stored.
     """
     device = device_name(p.gpu)
-    with threads_of(ctx, p.n_threads):
+    with threads_of(ctx, p.n_threads), memory_told():
         return Training(ctx, p, device).run()

@@ -42,6 +42,7 @@ STATUSES = {
     "layer.option": 400,
     "weights.mismatch": 400,
     "data.invalid": 400,
+    "device.memory": 400,
     "device.unavailable": 400,
     "train.failed": 422,
     "job.cancelled": 409,

@@ -77,6 +77,7 @@ ERROR_CODES = {
     "caslib.not_found",
     "column.not_found",
     "data.invalid",
+    "device.memory",
     "device.unavailable",
     "engine.error",
     "expression.invalid",

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from engine.devices import choose_device, seeded
-from engine.errors import DeviceError
+from engine.devices import choose_device, memory_told, seeded
+from engine.errors import DeviceError, MemoryExhausted
 
 
 def test_a_machine_without_gpus_runs_on_its_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +36,25 @@ def test_a_seed_that_is_not_positive_takes_the_clock(seed: int) -> None:
     first, second = (torch.rand(4, generator=seeded(seed)) for _ in range(2))
 
     assert not torch.equal(first, second)
+
+
+TOO_MUCH = (
+    r"^the work does not fit into the memory there is; use a smaller mini-batch or buffer first, "
+    r"then a smaller model$"
+)
+
+
+def test_a_tensor_beyond_memory_is_told_in_one_sentence() -> None:
+    with pytest.raises(MemoryExhausted, match=TOO_MUCH), memory_told():
+        torch.empty(2**45)  # 128 TiB
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_memory_of_python_and_of_a_graphics_processor_is_told_alike(error: Exception) -> None:
+    with pytest.raises(MemoryExhausted, match=TOO_MUCH), memory_told():
+        raise error
+
+
+def test_other_failures_of_torch_pass_through() -> None:
+    with pytest.raises(RuntimeError, match="must match"), memory_told():
+        torch.zeros(2) + torch.zeros(3)
