@@ -79,7 +79,7 @@ COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
             _option("--valid", help="table, or file, to validate on"),
             _option("--epochs", type=int, help="passes over the data"),
             _option("--batch", type=int, help="rows of a mini-batch"),
-            _option("--method", help="VANILLA, MOMENTUM or ADAM"),
+            _option("--method", help="solver, for example ADAM"),
             _option("--learning-rate", type=float, help="learning rate at the start"),
             _option("--optimizer", metavar="JSON", help="any further option of the optimizer"),
             _option("--seed", type=int, help="a positive seed makes the run reproducible"),
