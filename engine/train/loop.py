@@ -274,7 +274,8 @@ class _Run:
         elif batch is not None:
             here = batch.to(self.trainer.device)
             rate = self._rate(self.updates)
-            self.meter.add(*train_step(self.model, self.update, here, rate), rows)
+            at = (self.epoch, self.batch + 1)
+            self.meter.add(*train_step(self.model, self.update, here, rate, at=at), rows)
         return rows
 
     def _search(self, solver: Lbfgs, batch: Batch | None, rows: int) -> None:

@@ -1,13 +1,13 @@
 """One training step and one pass of validation; nothing here waits for the device."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+from torch.nn import Module, Parameter
 
-from engine.compile.lower import CompiledModel
+from engine.compile.lower import CompiledModel, module_name
 from engine.data.batches import Batch, BatchSource
 from engine.data.grade import grade
 from engine.data.importance import WEIGHT, factors
@@ -15,16 +15,34 @@ from engine.errors import TrainingError
 from engine.train.lbfgs import Evaluation, Lbfgs
 from engine.train.optimizers import Update
 
+Place = tuple[int, int]
+"""An epoch, 0-based, and a mini-batch of it, 1-based."""
+
 
 def train_step(
-    model: CompiledModel, update: Update, batch: Batch, rate: float
+    model: CompiledModel, update: Update, batch: Batch, rate: float, *, at: Place = (0, 1)
 ) -> tuple[Tensor, Tensor]:
     """Update the weights from one mini-batch; return its sums of loss and fit error, on the device.
 
     With several task layers the errors are added up like the losses.
     What is minimised is the mean loss of the rows, summed over task layers, plus the penalties.
+
+    On the processor, where looking costs nothing, a loss that is not finite ends the run before it
+    spoils the weights. Elsewhere the meter finds it when it is read.
+
+    Args:
+        model: in training mode.
+        update: the solver.
+        batch: on the device of the model.
+        rate: learning rate.
+        at: epoch and batch, for the error.
+
+    Raises:
+        TrainingError: the loss is not finite; the message names the first layer to blame.
     """
     total, error = _sums(model, batch)
+    if model.device.type == "cpu" and not isfinite(total.item()):
+        raise not_finite("loss is not finite", *at, layer=first_not_finite(model, batch))
     # the gradient of the mean, without dividing the sum on the device
     total.backward(total.new_tensor(1.0 / batch.rows))  # type: ignore[no-untyped-call]
     update(rate, batch.rows)
@@ -142,10 +160,43 @@ class Meter:
         return last
 
 
-def not_finite(fact: str, epoch: int, batch: int | None = None) -> TrainingError:
+def first_not_finite(model: CompiledModel, batch: Batch) -> str | None:
+    """Return the first layer, sources first, whose output for a batch is not finite; or None."""
+    found: dict[str, bool] = {}
+
+    def watch(name: str) -> Callable[[Module, object, object], None]:
+        def hook(module: Module, inputs: object, output: object) -> None:
+            del module, inputs
+            parts = output if isinstance(output, tuple) else (output,)
+            tensors = (part for part in parts if isinstance(part, Tensor))
+            found[name] = all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+        return hook
+
+    handles = [
+        model.module.get_submodule(module_name(node.id)).register_forward_hook(watch(node.name))
+        for node in model.graph.nodes
+    ]
+    try:
+        with torch.no_grad():
+            model(batch.inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    names = (node.name for node in model.graph.order)
+    return next((name for name in names if not found.get(name, True)), None)
+
+
+def not_finite(
+    fact: str, epoch: int, batch: int | None = None, *, layer: str | None = None
+) -> TrainingError:
     """Return the error of a run that diverged."""
-    place = f"epoch {epoch}" if batch is None else f"epoch {epoch}, batch {batch}"
-    details = {"epoch": epoch} if batch is None else {"epoch": epoch, "batch": batch}
+    details: dict[str, int | str] = {"epoch": epoch}
+    place = f"epoch {epoch}"
+    if batch is not None:
+        place, details["batch"] = f"{place}, batch {batch}", batch
+    if layer is not None:
+        place, details["layer"] = f"{place}, layer {layer!r}", layer
     return TrainingError(
         f"{fact} at {place}; usual causes are inputs that are not scaled, a learning rate that is "
         "too large, or exploding gradients",
