@@ -171,7 +171,7 @@ class Convo(Layer):
         padding_top: Cells above the image; an extension.
         padding_bottom: Cells below the image; an extension.
         act: Activation (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         width: Width of the filter; that of the height when only it is given, else 3.
         height: Height of the filter; that of the width when only it is given, else 3.
         stride: Step between windows on both axes (default 1).
@@ -236,7 +236,7 @@ class GroupConvo(Layer):
         padding_top: Cells above the image; an extension.
         padding_bottom: Cells below the image; an extension.
         act: Activation (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         width: Width of the filter; that of the height when only it is given, else 3.
         height: Height of the filter; that of the width when only it is given, else 3.
         stride: Step between windows on both axes (default 1).
@@ -296,7 +296,7 @@ class Fc(Layer):
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         act: Activation; AUTO is TANH (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         dropout: Rate of dropped outputs; None takes the rate of the training run.
         per_step: Whether the steps of a sequence are multiplied one by one, and kept; an extension
             (default false).
@@ -455,7 +455,7 @@ class Keypoints(Layer):
         include_bias: Whether a bias is added (default true).
         n: Number of coordinates; 0 takes the number of target variables (default 0).
         act: Activation; AUTO is IDENTITY (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         error: Loss; AUTO is NORMAL, half the squared error (default AUTO).
         target_std: Standardise targets: STD to (y - mean) / std, MIDRANGE to [-1, 1] (default
             NONE).
@@ -497,7 +497,7 @@ class LocalConvo(Layer):
         padding_top: Cells above the image; an extension.
         padding_bottom: Cells below the image; an extension.
         act: Activation (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         width: Width of the filter; that of the height when only it is given, else 3.
         height: Height of the filter; that of the width when only it is given, else 3.
         stride: Step between windows on both axes (default 1).
@@ -547,7 +547,7 @@ class Residual(Layer):
 
     Attributes:
         act: Activation; AUTO is IDENTITY (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
     """
 
     type: ClassVar[str] = "residual"
@@ -562,7 +562,7 @@ class Concat(Layer):
 
     Attributes:
         act: Activation; AUTO is IDENTITY (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
     """
 
     type: ClassVar[str] = "concat"
@@ -577,7 +577,7 @@ class Scale(Layer):
 
     Attributes:
         act: Activation; AUTO is IDENTITY (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
     """
 
     type: ClassVar[str] = "scale"
@@ -592,7 +592,7 @@ class BatchNorm(Layer):
 
     Attributes:
         act: Activation; AUTO is IDENTITY (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         epsilon: Added to the variance (default 1e-05).
     """
 
@@ -609,7 +609,7 @@ class LayerNorm(Layer):
 
     Attributes:
         act: Activation (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         epsilon: Added to the variance (default 1e-12).
         token_size: Values of a step; None takes the last axis of the source.
         dropout: Rate of dropped outputs (default 0.0).
@@ -640,9 +640,9 @@ class Output(Layer):
             variables.
         act: Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else
             IDENTITY (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         error: Loss; AUTO is ENTROPY for nominal targets, NORMAL for interval ones (default AUTO).
-        fcmp_err: see the server's documentation.
+        fcmp_err: With ``error`` FCMPERR: the text of the function of y and yhat.
         target_std: Standardise interval targets: STD to (y - mean) / std, MIDRANGE to [-1, 1]
             (default NONE).
         n_softmax_samples: see the server's documentation.
@@ -720,7 +720,7 @@ class Recurrent(Layer):
         max_output_length: Steps of the output with ARBITRARYLENGTH.
         reversed: Whether to read from the last step to the first (default false).
         act: Activation of the state (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         dropout: Rate of dropped outputs (default 0.0).
     """
 
@@ -859,7 +859,7 @@ class Reshape(Layer):
 
     Attributes:
         act: Activation (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         width: Width of the output; one of the three may be left out, the number of values tells it.
         height: Height of the output; None likewise.
         depth: Maps of the output; None likewise.
@@ -882,7 +882,7 @@ class Segmentation(Layer):
 
     Attributes:
         act: Activation; AUTO is SOFTMAX, and IDENTITY with ``error`` NORMAL (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         error: Loss of a pixel; AUTO is ENTROPY with SOFTMAX, else NORMAL, half the squared error
             (default AUTO).
         target_scale: Factor on target pixels that are numbers, for example 1/255 (default 1.0).
@@ -925,7 +925,7 @@ class TransConvo(Layer):
         padding_width: Cells left and right; None is automatic.
         padding_height: Cells above and below; None is automatic.
         act: Activation (default AUTO).
-        fcmp_act: see the server's documentation.
+        fcmp_act: With ``act`` FCMP: the text of the function of x.
         width: Width of the filter; that of the height when only it is given, else 3.
         height: Height of the filter; that of the width when only it is given, else 3.
         stride: Distance at which pixels are laid out, on both axes (default 1).
@@ -960,3 +960,26 @@ class TransConvo(Layer):
     output_padding_width: int | None = None
     output_padding_height: int | None = None
     dropout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fcmp(Layer):
+    """Compute what a function of the caller's says, of inputs x and weights w.
+
+    Attributes:
+        width: Width of the output.
+        forward_func: The text of the function of x and w.
+        height: Height of the output (default 1).
+        depth: Maps of the output (default 1).
+        n_weights: Number of weights (default 0).
+        backward_func: Not supported: slopes are found by differentiation.
+    """
+
+    type: ClassVar[str] = "fcmp"
+
+    width: int
+    forward_func: str
+    height: int | None = None
+    depth: int | None = None
+    n_weights: int | None = None
+    backward_func: str | None = None

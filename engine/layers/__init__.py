@@ -21,6 +21,7 @@ from engine.layers import (
     segmentation,
     survival,
     transposed,
+    user,
 )
 from engine.layers.base import LAYERS
 
@@ -46,4 +47,5 @@ __all__ = [
     "segmentation",
     "survival",
     "transposed",
+    "user",
 ]

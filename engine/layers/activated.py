@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from engine.layers.activations import ACTIVATION_SYNONYMS, ActivationName, refuse_user_function
+from engine.layers.activations import ACTIVATION_SYNONYMS, ActivationName, check_user_function
 from engine.layers.base import Layer
 
 
@@ -14,8 +14,9 @@ class Activated(Layer):
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
 
     @model_validator(mode="after")
-    def _refuse_user_function(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+    def _check_user_function(self) -> Self:
+        check_user_function(self.act, self.fcmp_act)
         return self

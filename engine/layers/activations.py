@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.errors import NotSupportedError
+from engine.errors import LayerError
+from engine.functions.function import ACTIVATION, Elementwise, compile_function
 from engine.layers.base import Synonyms
 from engine.modules.finish import Activation
 
@@ -102,20 +103,30 @@ _LOGARITHMS: dict[str, Activation] = {
 }
 
 
-def activation(name: str, automatic: str) -> Activation | None:
+def activation(name: str, automatic: str, function: str | None = None) -> Activation | None:
     """Return the function of a name, None for the identity.
 
     Args:
         name: one of ``ActivationName``.
         automatic: the name AUTO stands for in this layer.
+        function: the text of FCMP.
     """
     resolved = automatic if name == "AUTO" else name
-    return None if resolved == "IDENTITY" else ACTIVATIONS[resolved]
+    if resolved == "IDENTITY":
+        return None
+    return ACTIVATIONS[resolved] if function is None else user_activation(function)
 
 
-def pure_activation(name: str) -> Activation:
+def pure_activation(name: str, function: str | None = None) -> Activation:
     """Return the function of a resolved name, which leaves its argument as it is."""
-    return _PURE.get(name, ACTIVATIONS[name])
+    if function is not None:
+        return user_activation(function)
+    return _PURE.get(name) or ACTIVATIONS[name]
+
+
+def user_activation(text: str) -> Activation:
+    """Return the function of a text with one argument, x."""
+    return Elementwise(compile_function(text, ACTIVATION))
 
 
 def log_activation(name: str) -> Activation | None:
@@ -123,16 +134,19 @@ def log_activation(name: str) -> Activation | None:
     return _LOGARITHMS.get(name)
 
 
-def refuse_user_function(act: str, function: str | None) -> None:
-    """Refuse activations written in FCMP.
+def check_user_function(act: str, function: str | None) -> None:
+    """Check that FCMP, and it alone, comes with the text of a function that can be run.
 
     Raises:
-        NotSupportedError: one is asked for.
+        LayerError: text and name do not go together, or the text cannot be run.
+        NotSupportedError: it holds a statement that is not run.
     """
-    if act == "FCMP" or function is not None:
-        raise NotSupportedError(
-            "activation 'FCMP' is not supported yet; expected one of "
-            + ", ".join(("AUTO", *ACTIVATIONS)),
-            option="act",
-            got="FCMP",
+    if (act == "FCMP") != (function is not None):
+        got = "no text" if function is None else "a text"
+        raise LayerError(
+            f"options 'act' and 'fcmpAct' got {act!r} and {got}, expected the text of a function "
+            "with 'FCMP' and none without",
+            options=["act", "fcmpAct"],
         )
+    if function is not None:
+        compile_function(function, ACTIVATION)

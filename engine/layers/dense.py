@@ -11,7 +11,7 @@ from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     ActivationName,
     activation,
-    refuse_user_function,
+    check_user_function,
 )
 from engine.layers.base import Arity, BuildOptions, layer_type
 from engine.layers.weighted import Weighted
@@ -44,6 +44,7 @@ class FullyConnected(Weighted):
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is TANH."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
     dropout: float | None = Field(default=None, ge=0.0, lt=1.0)
     """Rate of dropped outputs; None takes the rate of the training run."""
 
@@ -51,8 +52,8 @@ class FullyConnected(Weighted):
     """Whether the steps of a sequence are multiplied one by one, and kept; an extension."""
 
     @model_validator(mode="after")
-    def _refuse_user_function(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+    def _check_user_function(self) -> Self:
+        check_user_function(self.act, self.fcmp_act)
         return self
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
@@ -86,7 +87,7 @@ class FullyConnected(Weighted):
         return (StepDense if self.per_step else Dense)(
             inputs,
             self.n,
-            activation(self.act, "TANH"),
+            activation(self.act, "TANH", self.fcmp_act),
             dropout(rate, options.dropout_type),
             bias=self.include_bias,
         )

@@ -104,7 +104,7 @@ class SharedFilters(Filters):
         return Convolution2d(
             (self.n_filters, image(sources)[0] // self.groups, *self.kernel()),
             Windows(*self.axes(sources, options), self.dilations(), self.groups),
-            activation(self.act, "RECTIFIER"),
+            activation(self.act, "RECTIFIER", self.fcmp_act),
             dropout(self.dropout, options.dropout_type),
             bias=self.include_bias,
         )

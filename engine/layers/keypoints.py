@@ -11,8 +11,8 @@ from engine.errors import GraphError
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     ActivationName,
+    check_user_function,
     pure_activation,
-    refuse_user_function,
 )
 from engine.layers.base import BuildOptions, Target, Task, TaskLayer, layer_type
 from engine.layers.weighted import Weighted
@@ -40,6 +40,7 @@ class Keypoints(Weighted, TaskLayer):
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is IDENTITY."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
     error: Literal["AUTO", "NORMAL"] = "AUTO"
     """Loss; AUTO is NORMAL, half the squared error."""
     target_std: Literal["NONE", "STD", "MIDRANGE"] = "NONE"
@@ -49,7 +50,7 @@ class Keypoints(Weighted, TaskLayer):
 
     @model_validator(mode="after")
     def _refuse_unbuilt(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+        check_user_function(self.act, self.fcmp_act)
         return self
 
     def bind(self, target: Target) -> Self:
@@ -73,7 +74,8 @@ class Keypoints(Weighted, TaskLayer):
     def task(self) -> Task:
         if self._target is None:
             raise GraphError("got no target yet, expected a bound keypoints layer")
-        return Normal(self._target, pure_activation("IDENTITY" if self.act == "AUTO" else self.act))
+        act = "IDENTITY" if self.act == "AUTO" else self.act
+        return Normal(self._target, pure_activation(act, self.fcmp_act))
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del sources, options

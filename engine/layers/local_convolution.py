@@ -44,7 +44,7 @@ class LocalConvolution(Filters):
         return LocalConvolution2d(
             self._weight(sources, options),
             Windows(*self.axes(sources, options), self.dilations()),
-            activation(self.act, "RECTIFIER"),
+            activation(self.act, "RECTIFIER", self.fcmp_act),
             dropout(self.dropout, options.dropout_type),
             bias=self.include_bias,
         )

@@ -11,7 +11,7 @@ from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     ActivationName,
     activation,
-    refuse_user_function,
+    check_user_function,
 )
 from engine.layers.base import Arity, BuildOptions, Layer, layer_type
 from engine.modules.merge import Concat, Product, Sum
@@ -27,10 +27,11 @@ class Merge(Layer):
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is IDENTITY."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
 
     @model_validator(mode="after")
-    def _refuse_user_function(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+    def _check_user_function(self) -> Self:
+        check_user_function(self.act, self.fcmp_act)
         return self
 
 
@@ -63,7 +64,7 @@ class Residual(Merge):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         del sources, options
-        return Sum(activation(self.act, "IDENTITY"))
+        return Sum(activation(self.act, "IDENTITY", self.fcmp_act))
 
 
 @layer_type
@@ -101,7 +102,9 @@ class Concatenation(Merge):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         del options
-        return Concat(activation(self.act, "IDENTITY"), -1 if _are_sequences(sources) else 1)
+        return Concat(
+            activation(self.act, "IDENTITY", self.fcmp_act), -1 if _are_sequences(sources) else 1
+        )
 
 
 def _are_sequences(sources: Sequence[Shape]) -> bool:
@@ -137,4 +140,4 @@ class Scale(Merge):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         del sources, options
-        return Product(activation(self.act, "IDENTITY"))
+        return Product(activation(self.act, "IDENTITY", self.fcmp_act))

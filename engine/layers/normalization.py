@@ -13,7 +13,7 @@ from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     ActivationName,
     activation,
-    refuse_user_function,
+    check_user_function,
 )
 from engine.layers.base import BuildOptions, Layer, TensorSpec, layer_type
 from engine.modules.dropout import dropout
@@ -42,12 +42,13 @@ class BatchNormalization(Layer):
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is IDENTITY."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
     epsilon: float = Field(default=1e-5, ge=0.0)
     """Added to the variance."""
 
     @model_validator(mode="after")
-    def _refuse_user_function(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+    def _check_user_function(self) -> Self:
+        check_user_function(self.act, self.fcmp_act)
         return self
 
     @property
@@ -65,7 +66,9 @@ class BatchNormalization(Layer):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         del options
-        return BatchNorm(one(sources)[0], self.epsilon, activation(self.act, "IDENTITY"))
+        return BatchNorm(
+            one(sources)[0], self.epsilon, activation(self.act, "IDENTITY", self.fcmp_act)
+        )
 
     def initialize(
         self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
@@ -117,7 +120,7 @@ class LayerNormalization(Activated):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         drop = dropout(self.dropout, options.dropout_type)
-        act = activation(self.act, "IDENTITY")
+        act = activation(self.act, "IDENTITY", self.fcmp_act)
         return LayerNorm(self._values(sources), self.epsilon, act, drop)
 
     def initialize(

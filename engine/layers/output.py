@@ -8,12 +8,13 @@ from pydantic import PositiveInt, PrivateAttr, model_validator
 from torch import nn
 
 from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
+from engine.functions.function import LOSS, compile_function
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     OutputActivationName,
+    check_user_function,
     log_activation,
     pure_activation,
-    refuse_user_function,
 )
 from engine.layers.base import Aliases, BuildOptions, Target, Task, TaskLayer, layer_type
 from engine.layers.weighted import Weighted
@@ -21,9 +22,10 @@ from engine.losses import Entropy, Gamma, Normal, Poisson
 from engine.modules.dense import Dense, Flatten, StepDense, Steps
 from engine.shapes import Shape, flat_size, side_by_side
 from engine.tasks.steps import Ctc, PerStep
+from engine.tasks.user import LevelLoss, ValueLoss
 
 ErrorName = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
-UNBUILT_ERRORS = ("CTC_ALT", "FCMPERR")
+UNBUILT_ERRORS = ("CTC_ALT",)
 LEVEL_ERRORS = ("ENTROPY", "CTC")
 POSITIVE_ERRORS = ("POISSON", "GAMMA")
 
@@ -54,9 +56,11 @@ class Output(Weighted, TaskLayer):
     act: Annotated[OutputActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else IDENTITY."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
     error: ErrorName = "AUTO"
     """Loss; AUTO is ENTROPY for nominal targets, NORMAL for interval ones."""
     fcmp_err: str | None = None
+    """With ``error`` FCMPERR: the text of the function of y and yhat."""
     target_std: Literal["NONE", "STD", "MIDRANGE"] = "NONE"
     """Standardise interval targets: STD to (y - mean) / std, MIDRANGE to [-1, 1]."""
     n_softmax_samples: PositiveInt | None = None
@@ -67,14 +71,14 @@ class Output(Weighted, TaskLayer):
 
     @model_validator(mode="after")
     def _refuse_unbuilt(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
-        if self.error in UNBUILT_ERRORS or self.fcmp_err is not None:
-            got = self.error if self.error in UNBUILT_ERRORS else "FCMPERR"
+        check_user_function(self.act, self.fcmp_act)
+        self._check_user_loss()
+        if self.error in UNBUILT_ERRORS:
             raise NotSupportedError(
-                f"error {got!r} is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA, "
-                "ENTROPY or CTC",
+                f"error {self.error!r} is not supported yet; expected AUTO, NORMAL, POISSON, "
+                "GAMMA, ENTROPY, CTC or FCMPERR",
                 option="error",
-                got=got,
+                got=self.error,
             )
         if self.n_softmax_samples is not None:
             raise NotSupportedError(
@@ -90,16 +94,27 @@ class Output(Weighted, TaskLayer):
             )
         return self
 
+    def _check_user_loss(self) -> None:
+        if (self.error == "FCMPERR") != (self.fcmp_err is not None):
+            got = "no text" if self.fcmp_err is None else "a text"
+            raise LayerError(
+                f"options 'error' and 'fcmpErr' got {self.error!r} and {got}, expected the text of "
+                "a function with 'FCMPERR' and none without",
+                options=["error", "fcmpErr"],
+            )
+        if self.fcmp_err is not None:
+            compile_function(self.fcmp_err, LOSS)
+
     def bind(self, target: Target) -> Self:
         error = self.error
         if error == "AUTO":
             error = "ENTROPY" if target.kind == "nominal" else "NORMAL"
         act = self.act
         if act == "AUTO":
-            act = "SOFTMAX" if error in LEVEL_ERRORS else "IDENTITY"
+            act = "SOFTMAX" if _is_of_levels(error, target) else "IDENTITY"
             act = "EXP" if error in POSITIVE_ERRORS else act
         _check_error(target, error)
-        _check_activation(error, act)
+        _check_activation(error, act, target)
         n = self.n
         if n is None and self.full_connect:
             n = target.size + (error == "CTC")
@@ -144,13 +159,18 @@ class Output(Weighted, TaskLayer):
     def _row_task(self, target: Target) -> Task:
         if self.error == "ENTROPY":
             return Entropy(target)
-        function = pure_activation(self.act)
+        if self.fcmp_err is not None:
+            function = compile_function(self.fcmp_err, LOSS)
+            if target.kind == "nominal":
+                return LevelLoss(target, function)
+            return ValueLoss(target, function, pure_activation(self.act, self.fcmp_act))
+        act = pure_activation(self.act, self.fcmp_act)
         if self.error == "NORMAL":
-            return Normal(target, function)
+            return Normal(target, act)
         logarithm = log_activation(self.act)
         assert logarithm is not None  # noqa: S101 - bind refused the others
         kind = Poisson if self.error == "POISSON" else Gamma
-        return kind(target, function, logarithm)
+        return kind(target, act, logarithm)
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
@@ -241,7 +261,7 @@ def _check_error(target: Target, error: str) -> None:
             option="error",
             got=error,
         )
-    if (error in LEVEL_ERRORS) != (target.kind == "nominal"):
+    if error != "FCMPERR" and (error in LEVEL_ERRORS) != (target.kind == "nominal"):
         expected = "ENTROPY" if target.kind == "nominal" else "NORMAL, POISSON or GAMMA"
         raise GraphError(
             f"option 'error' got {error!r} with a target that is {target.kind}, "
@@ -251,9 +271,13 @@ def _check_error(target: Target, error: str) -> None:
         )
 
 
-def _check_activation(error: str, act: str) -> None:
-    if (error in LEVEL_ERRORS) != (act == "SOFTMAX"):
-        is_level = error in LEVEL_ERRORS
+def _is_of_levels(error: str, target: Target) -> bool:
+    return error in LEVEL_ERRORS or (error == "FCMPERR" and target.kind == "nominal")
+
+
+def _check_activation(error: str, act: str, target: Target) -> None:
+    is_level = _is_of_levels(error, target)
+    if is_level != (act == "SOFTMAX"):
         expected = "'SOFTMAX'" if is_level else "another: SOFTMAX is for nominal targets"
         raise GraphError(
             f"option 'act' got {act!r} with error {error!r}, expected {expected}",

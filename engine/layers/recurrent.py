@@ -11,8 +11,8 @@ from engine.errors import LayerError, ShapeError
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     ActivationName,
+    check_user_function,
     pure_activation,
-    refuse_user_function,
 )
 from engine.layers.base import Aliases, Arity, BuildOptions, TensorSpec, layer_type
 from engine.layers.initializers import initialize
@@ -61,12 +61,13 @@ class RecurrentLayer(Weighted):
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation of the state."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Rate of dropped outputs."""
 
     @model_validator(mode="after")
     def _options_agree(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+        check_user_function(self.act, self.fcmp_act)
         is_open = self.output_type == "ARBITRARYLENGTH"
         if is_open != (self.max_output_length is not None):
             raise LayerError(
@@ -126,7 +127,7 @@ class RecurrentLayer(Weighted):
             self.rnn_type,
             (self._source(sources)[1], self.n),
             Manner(self.reversed, self.max_output_length, self.output_type != "ENCODING"),
-            (act, pure_activation(act)),
+            (act, pure_activation(act, self.fcmp_act)),
             dropout(self.dropout, options.dropout_type),
         )
 

@@ -71,7 +71,7 @@ class Reshape(Activated):
         source = one(sources)
         output = self._output(source)
         order: Order = ("DWH" if output[0] == 1 else "WHD") if self.order == "AUTO" else self.order
-        act = None if self.act in ("AUTO", "IDENTITY") else pure_activation(self.act)
+        act = None if self.act in ("AUTO", "IDENTITY") else pure_activation(self.act, self.fcmp_act)
         return Reshaped(_as_image(source), output, order, act)
 
     def _output(self, source: Shape) -> tuple[int, int, int]:

@@ -10,8 +10,8 @@ from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     OutputActivationName,
+    check_user_function,
     pure_activation,
-    refuse_user_function,
 )
 from engine.layers.base import BuildOptions, Target, TargetForm, Task, TaskLayer, layer_type
 from engine.shapes import IMAGE_AXES, Shape, image
@@ -39,6 +39,7 @@ class Segmentation(TaskLayer):
     act: Annotated[OutputActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is SOFTMAX, and IDENTITY with ``error`` NORMAL."""
     fcmp_act: str | None = None
+    """With ``act`` FCMP: the text of the function of x."""
     error: Literal["AUTO", "ENTROPY", "NORMAL"] = "AUTO"
     """Loss of a pixel; AUTO is ENTROPY with SOFTMAX, else NORMAL, half the squared error."""
     target_scale: float = Field(default=1.0, gt=0.0)
@@ -52,7 +53,7 @@ class Segmentation(TaskLayer):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        refuse_user_function(self.act, self.fcmp_act)
+        check_user_function(self.act, self.fcmp_act)
         if (self.resolved_error == "ENTROPY") != (self.resolved_act == "SOFTMAX"):
             raise LayerError(
                 f"options 'act' and 'error' got {self.act!r} and {self.error!r}, expected SOFTMAX "
@@ -116,7 +117,9 @@ class Segmentation(TaskLayer):
             raise GraphError("got no target yet, expected a bound segmentation layer")
         if self.resolved_error == "ENTROPY":
             return PixelEntropy(self._target, self.output_image_type, self.output_image_prob)
-        return PixelValues(self._target, pure_activation(self.resolved_act), self.output_image_type)
+        return PixelValues(
+            self._target, pure_activation(self.resolved_act, self.fcmp_act), self.output_image_type
+        )
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options

@@ -101,7 +101,7 @@ class TransposedConvolution(Activated, Padded, Weighted):
         return ConvolutionTransposed2d(
             (image(sources)[0], self.n_filters, *self._kernel()),
             Spread(self._strides(), self._crops(), self._extras()),
-            activation(self.act, "RECTIFIER"),
+            activation(self.act, "RECTIFIER", self.fcmp_act),
             dropout(self.dropout, options.dropout_type),
             bias=self.include_bias,
         )

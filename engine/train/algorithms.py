@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engine.errors import NotSupportedError
+from engine.errors import LayerError, NotSupportedError
+from engine.functions.function import LEARNING_RATE, check_function
 from engine.layers.base import Aliases, Synonyms
 
 Policy = Literal[
@@ -61,7 +62,7 @@ def _camel(name: str) -> str:
 class Algorithm(Options):
     """Options every solver has."""
 
-    not_built: ClassVar[tuple[str, ...]] = ("fcmp_learning_rate", "use_locking")
+    not_built: ClassVar[tuple[str, ...]] = ("use_locking",)
     path: ClassVar[str] = "algorithm."
 
     method: str
@@ -100,18 +101,38 @@ class Algorithm(Options):
     use_locking: bool = True
     """False would let threads update weights without waiting; not supported yet."""
     fcmp_learning_rate: str | None = None
-    """Name of a rate function of the caller's; not supported yet."""
+    """With learningRatePolicy FCMP: the text of the function of rate, initRate, gamma, stepSize,
+    iterNum, batch and loss."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.learning_rate_policy == "FCMP":
-            refuse("algorithm.learningRatePolicy", "FCMP")
+        self._check_user_rate()
         if self.learning_rate_policy == "CYCLICLR" and self.max_learning_rate is None:
             raise ValueError("learningRatePolicy CYCLICLR got no maxLearningRate, expected one")
         low, high = self.clip_grad_min, self.clip_grad_max
         if low is not None and high is not None and low > high:
             raise ValueError(f"clipGradMin got {low!r}, expected at most clipGradMax = {high!r}")
         return self
+
+    def _check_user_rate(self) -> None:
+        text = self.fcmp_learning_rate
+        if (self.learning_rate_policy == "FCMP") != (text is not None):
+            got = "no fcmpLearningRate" if text is None else "fcmpLearningRate"
+            raise ValueError(
+                f"learningRatePolicy {self.learning_rate_policy} got {got}, expected the text of a "
+                "function with FCMP and none without"
+            )
+        if text is None:
+            return
+        if self.warm_up:
+            raise ValueError(
+                f"warmUp got {self.warm_up} with learningRatePolicy FCMP, expected 0: the function "
+                "says the rate of every epoch"
+            )
+        try:
+            check_function(text, LEARNING_RATE)
+        except LayerError as error:
+            raise ValueError(error.message) from error
 
 
 class Vanilla(Algorithm):

@@ -41,7 +41,6 @@ CONVOLUTION_AXES = 4
 
 SAVE_SPACING = 20
 """Times a checkpoint's own time that lie between it and the next: it costs 5 % at most."""
-
 PIECE_ROWS = 256
 """Rows at a time where every update uses the whole table."""
 
@@ -91,6 +90,7 @@ class Trainer:
         on_event: told of every epoch, and of batches at most ten times a second.
         cancelled: asked before every batch.
         keep_best: copy the weights whenever an epoch is the best so far.
+        on_failure: given how a run went that diverges, with its best weights, if it kept any.
         on_snapshot: given the model every ``snapshotFreq`` epochs, with the epochs behind it.
         checkpoints: when and where to leave checkpoints; None: nowhere.
         resume: the checkpoint to go on from; all else must be as it was for the run that left it.
@@ -111,6 +111,7 @@ class Trainer:
     cancelled: Callable[[], bool] = _never
     keep_best: bool = False
     on_snapshot: Callable[[int, CompiledModel], None] = _nobody_keeps
+    on_failure: Callable[[TrainResult], None] | None = None
     checkpoints: Checkpointing | None = None
     resume: Checkpoint | None = None
     clock: Callable[[], float] = perf_counter
@@ -131,7 +132,14 @@ class Trainer:
             )
         if not self.source.rows:
             raise TrainingError("the training table has no rows that can be used")
-        return _Run(self).run()
+        run = _Run(self)
+        try:
+            return run.run()
+        except TrainingError as error:
+            if run.best is not None and self.on_failure is not None:
+                best = TrainResult(run.history, run.watch.best_epoch, run.best, error.message)
+                self.on_failure(best)
+            raise
 
 
 class _Run:
@@ -305,7 +313,8 @@ class _Run:
 
     def _rate(self, update: int) -> float:
         losses = tuple(record.loss for record in self.history)
-        moment = Moment(self.epoch, self.options.max_epochs, update, self.batches, losses)
+        rate = self.history[-1].learning_rate if self.history else None
+        moment = Moment(self.epoch, self.options.max_epochs, update, self.batches, losses, rate)
         return learning_rate(self.options.algorithm, moment)
 
     def _validate(self, epoch: int) -> tuple[float | None, float | None]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import cos, floor, inf, pi
 
+from engine.errors import LayerError, TrainingError
+from engine.functions.function import LEARNING_RATE, evaluate, uses
 from engine.train.algorithms import Algorithm
 
 
@@ -21,6 +23,7 @@ class Moment:
         update: 0-based count of weight updates since the run began.
         updates: of an epoch.
         losses: of the epochs that have ended.
+        rate: at the start of the epoch before; None in the first.
     """
 
     epoch: int
@@ -28,6 +31,7 @@ class Moment:
     update: int
     updates: int = 1
     losses: Sequence[float] = ()
+    rate: float | None = None
 
 
 def fixed(solver: Algorithm, moment: Moment) -> float:
@@ -100,6 +104,36 @@ def cosine(solver: Algorithm, moment: Moment) -> float:
     return least + (solver.learning_rate - least) * (1 + cos(pi * part)) / 2
 
 
+def user(solver: Algorithm, moment: Moment) -> float:
+    """Return what the caller's function says.
+
+    Its arguments: rate of the epoch before, initRate, gamma, stepSize, iterNum the 0-based epoch,
+    batch the 1-based mini-batch of the epoch, loss of the epochs that have ended.
+
+    Raises:
+        TrainingError: the function has no value there, or the rate is below zero.
+    """
+    text = solver.fcmp_learning_rate
+    assert text is not None  # noqa: S101 - FCMP is not valid without
+    rate = solver.learning_rate if moment.rate is None else moment.rate
+    batch = moment.update - moment.epoch * moment.updates + 1
+    turn = batch if uses(text, LEARNING_RATE, "batch") else 1
+    first, step = solver.learning_rate, float(solver.step_size)
+    losses = tuple(moment.losses)
+    values = (rate, first, solver.gamma, step, float(moment.epoch), float(turn), losses)
+    place = f"at epoch {moment.epoch + 1}, batch {batch}"
+    try:
+        found = evaluate(text, LEARNING_RATE, values)
+    except LayerError as error:
+        raise TrainingError(f"{error.message}, {place}", **error.details) from error
+    if found < 0:
+        raise TrainingError(
+            f"option 'fcmpLearningRate' gave the rate {found:g} {place}, expected none below zero",
+            got=found,
+        )
+    return found
+
+
 SCHEDULES: dict[str, Callable[[Algorithm, Moment], float]] = {
     "FIXED": fixed,
     "STEP": step,
@@ -109,6 +143,7 @@ SCHEDULES: dict[str, Callable[[Algorithm, Moment], float]] = {
     "CYCLICLR": cyclic,
     "REDUCELRONPLATEAU": plateau,
     "COSINE": cosine,
+    "FCMP": user,
 }
 """Every policy by its wire name."""
 

@@ -159,6 +159,28 @@ CASES = [
         target=Target("interval", 60),
         truth=np.ones((ROWS, *IMAGE)),
     ),
+    Case(
+        "fcmp",
+        {
+            "width": 5,
+            "height": 6,
+            "depth": 2,
+            "n_weights": 2,
+            "forward_func": "tanh(w[1] * x + w[2])",
+        },
+    ),
+    Case(
+        "fcmp",
+        {"width": 1, "n_weights": 1, "forward_func": "w[1] * x[1] * sum(x)"},
+        (VECTOR, VECTOR),
+    ),
+    Case("fc", {"n": 3, "act": "FCMP", "fcmp_act": "ifn(x > 0, x, exp(x) - 1)"}, (VECTOR,)),
+    Case("recurrent", {"n": 3, "act": "FCMP", "fcmp_act": "tanh(x)"}, (SEQUENCE,)),
+    Case(
+        "output",
+        {"act": "AUTO", "error": "FCMPERR", "fcmp_err": "-y * log(yhat + 1e-9)"},
+        (VECTOR,),
+    ),
     Case("cluster", {"n_clusters": 3}, (VECTOR,), target=NOTHING, truth=np.zeros((ROWS, 0))),
     Case("survival", {}, ((1,),), target=Target("interval", 2), truth=PAIRS),
     Case(

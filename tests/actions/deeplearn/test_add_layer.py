@@ -10,7 +10,7 @@ from actions.deeplearn.schemas import declared
 from actions.errors import Conflict, InvalidParameters, TableNotFound, WrongKind
 from actions.memory import MemoryStores
 from actions.ports import ModelStore, Name, StoredModel
-from engine.errors import EngineError, GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import EngineError, GraphError, LayerError, ShapeError
 from tests.actions.house import SMALL_CNN, Run, build, nothing_changes, put
 
 
@@ -131,8 +131,8 @@ BAD = [
     ),
     (
         {"name": "x", "layer": {"type": "fc", "n": 1, "act": "fcmp"}, "srcLayers": "data"},
-        NotSupportedError,
-        "parameter 'layer': .*FCMP.* is not supported yet",
+        LayerError,
+        "parameter 'layer': options 'act' and 'fcmpAct' got 'FCMP' and no text, ",
     ),
     (
         {

@@ -51,6 +51,18 @@ def test_every_name_has_a_function() -> None:
     assert set(get_args(ActivationName)) - {"AUTO", "FCMP"} == set(ACTIVATIONS) == set(FORMULAS)
 
 
+def test_the_function_of_a_text_is_what_it_says() -> None:
+    points = torch.tensor(POINTS)
+    expected = [x / (1 + exp(-2 * x)) for x in POINTS]
+    function = activation("FCMP", "TANH", "x * sigmoid(2 * x)")
+    assert function is not None
+
+    assert function(points).tolist() == pytest.approx(expected, abs=1e-6)
+    pure = pure_activation("FCMP", "x * sigmoid(2 * x)")
+    assert pure(points).tolist() == pytest.approx(expected, abs=1e-6)
+    assert points.tolist() == pytest.approx(POINTS)
+
+
 def test_two_names_are_other_names_of_functions() -> None:
     assert dict(ACTIVATION_SYNONYMS.values) == {"RELU": "RECTIFIER", "SIGMOID": "LOGISTIC"}
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
 
-from engine.errors import LayerError, NotSupportedError, ShapeError
+from engine.errors import LayerError, ShapeError
 from engine.layers.base import BuildOptions
 from engine.layers.convolution import Convolution
+from tests.engine.layers.user_text import NO_NAME, NO_TEXT
 from tests.engine.rows import DEFAULTS, EQUAL, built, convolve, line
 
 SEVEN = [2.0, 4.0, 6.0, 1.0, 5.0, 3.0, 2.0]
@@ -272,14 +273,11 @@ def test_padding_excludes_padding_of_one_axis(other: str) -> None:
         Convolution.model_validate({"n_filters": 1, "padding": 1, other: 2})
 
 
-def test_a_user_function_is_refused() -> None:
-    message = (
-        "activation 'FCMP' is not supported yet; expected one of AUTO, IDENTITY, LOGISTIC, TANH, "
-        "RECTIFIER, SOFTPLUS, ELU, LEAKY, GELU, EXP, SIN, COS"
-    )
-    for given_options in ({"act": "FCMP"}, {"fcmp_act": "mine"}):
-        with pytest.raises(NotSupportedError, match=f"^{re.escape(message)}$"):
-            Convolution.model_validate({"n_filters": 1, **given_options})
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
+        Convolution(n_filters=1, act="FCMP")
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_NAME)}$"):
+        Convolution(n_filters=1, fcmp_act="x")
 
 
 def test_a_vector_is_no_image() -> None:

@@ -1,13 +1,16 @@
+import re
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine.errors import NotSupportedError
+from engine.errors import LayerError
 from engine.layers.base import BuildOptions
 from engine.layers.convolution import Convolution
 from engine.layers.dense import FullyConnected
+from tests.engine.layers.user_text import NO_TEXT
 from tests.engine.rows import DEFAULTS, built
 
 
@@ -107,8 +110,8 @@ def test_the_rate_of_the_run_applies_where_the_layer_sets_none() -> None:
     assert dropped(FullyConnected(n=100, dropout=0.9), options) == pytest.approx(0.9, abs=0.05)
 
 
-def test_a_user_function_is_refused() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
         FullyConnected(n=1, act="FCMP")
 
 

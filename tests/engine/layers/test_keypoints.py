@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import GraphError, NotSupportedError
+from engine.errors import GraphError, LayerError
 from engine.layers.base import Target
 from engine.layers.keypoints import Keypoints
+from tests.engine.layers.user_text import NO_TEXT
 from tests.engine.rows import DEFAULTS, built
 
 POINTS = Target("interval", 4)
@@ -67,6 +68,6 @@ def test_a_layer_without_its_target_has_no_task() -> None:
         Keypoints().task()
 
 
-def test_functions_of_the_users_are_not_built() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet"):
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
         Keypoints(act="FCMP")

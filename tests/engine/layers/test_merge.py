@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import NotSupportedError, ShapeError
+from engine.errors import LayerError, ShapeError
 from engine.layers.merge import Concatenation, Residual, Scale
+from tests.engine.layers.user_text import NO_NAME
 from tests.engine.rows import DEFAULTS
 
 
@@ -72,8 +73,8 @@ def test_maps_of_other_sizes_cannot_be_joined(other: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("layer", [Residual, Concatenation])
-def test_a_user_function_is_refused(layer: type[Residual]) -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text(layer: type[Residual]) -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_NAME)}$"):
         layer(fcmp_act="mine")
 
 

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from engine.errors import NotSupportedError, ShapeError
+from engine.errors import LayerError, ShapeError
 from engine.layers.normalization import BatchNormalization, LayerNormalization
 from engine.modules.normalization import BatchNorm
 from engine.shapes import Shape
+from tests.engine.layers.user_text import NO_TEXT
 from tests.engine.rows import DEFAULTS, built
 
 MAPS = (2, 5, 5)
@@ -126,8 +127,8 @@ def test_a_fresh_layer_changes_nothing_when_scoring() -> None:
     torch.testing.assert_close(module(rows), rows)
 
 
-def test_a_user_function_is_refused() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
         BatchNormalization(act="FCMP")
 
 
@@ -230,6 +231,6 @@ def test_steps_that_do_not_fit_are_refused(
         LayerNormalization.model_validate(options).infer([shape], DEFAULTS)
 
 
-def test_a_user_function_is_refused_by_layer_normalisation() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text_by_layer_normalisation() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
         LayerNormalization(act="FCMP")

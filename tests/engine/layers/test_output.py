@@ -7,6 +7,7 @@ from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
 from engine.layers.base import Target
 from engine.layers.output import Output
 from engine.losses import Entropy, Gamma, Normal, Poisson
+from tests.engine.layers.user_text import NO_TEXT
 from tests.engine.rows import DEFAULTS, built
 
 LEVELS = Target("nominal", 3)
@@ -163,13 +164,12 @@ def test_a_layer_without_target_has_no_loss() -> None:
     ("options", "got"),
     [
         ({"error": "CTC_ALT"}, "CTC_ALT"),
-        ({"error": "FCMPERR"}, "FCMPERR"),
-        ({"fcmp_err": "mine"}, "FCMPERR"),
     ],
 )
 def test_losses_that_are_not_built_are_refused(options: dict[str, str], got: str) -> None:
     message = (
-        f"error '{got}' is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA, ENTROPY or CTC"
+        f"error '{got}' is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA, "
+        "ENTROPY, CTC or FCMPERR"
     )
     with pytest.raises(NotSupportedError, match=f"^{message}$"):
         Output.model_validate(options)
@@ -182,8 +182,8 @@ def test_sampled_softmax_is_refused() -> None:
         Output(n_softmax_samples=5)
 
 
-def test_a_user_function_is_refused() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
         Output(act="FCMP")
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import LayerError, NotSupportedError, ShapeError
+from engine.errors import LayerError, ShapeError
 from engine.layers.reshape import Reshape
 from engine.shapes import Shape
+from tests.engine.layers.user_text import NO_NAME
 from tests.engine.rows import DEFAULTS
 
 
@@ -135,6 +136,6 @@ def test_two_open_sides_are_refused() -> None:
         Reshape(width=3)
 
 
-def test_a_user_function_is_refused() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_NAME)}$"):
         Reshape(width=1, height=1, fcmp_act="mine")

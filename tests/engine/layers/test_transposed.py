@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from engine.errors import LayerError, NotSupportedError, ShapeError
+from engine.errors import LayerError, ShapeError
 from engine.layers.transposed import TransposedConvolution
+from tests.engine.layers.user_text import NO_TEXT
 from tests.engine.rows import DEFAULTS, built
 
 
@@ -168,6 +169,6 @@ def test_an_output_without_pixels_is_refused() -> None:
         TransposedConvolution(n_filters=1, padding=2).infer([(1, 2, 2)], DEFAULTS)
 
 
-def test_a_user_function_is_refused() -> None:
-    with pytest.raises(NotSupportedError, match=r"^activation 'FCMP' is not supported yet; "):
+def test_a_user_function_comes_with_its_text() -> None:
+    with pytest.raises(LayerError, match=f"^{re.escape(NO_TEXT)}$"):
         TransposedConvolution(n_filters=1, act="FCMP")

@@ -31,8 +31,6 @@ def test_solvers_have_the_defaults_of_the_dialect() -> None:
     ("options", "shown"),
     [
         ({"algorithm": {"method": "ADAM", "use_locking": False}}, "algorithm.useLocking = False"),
-        ({"algorithm": {"learning_rate_policy": "FCMP"}}, "algorithm.learningRatePolicy = 'FCMP'"),
-        ({"algorithm": {"fcmp_learning_rate": "f"}}, "algorithm.fcmpLearningRate = 'f'"),
         ({"mode": {"type": "DOWNPOUR"}}, "mode.type = 'DOWNPOUR'"),
         ({"mode": {"sync_freq": 2}}, "mode.syncFreq = 2"),
         ({"flush_weights": True}, "flushWeights = True"),
@@ -62,6 +60,56 @@ def test_what_is_known_and_not_built_is_refused(options: dict[str, object], show
 def test_options_out_of_range_and_unknown_ones_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Optimizer.model_validate(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"learning_rate_policy": "FCMP"},
+            (
+                "learningRatePolicy FCMP got no fcmpLearningRate, expected the text of a function "
+                "with FCMP and none without"
+            ),
+        ),
+        (
+            {"fcmp_learning_rate": "rate"},
+            (
+                "learningRatePolicy FIXED got fcmpLearningRate, expected the text of a function "
+                "with FCMP and none without"
+            ),
+        ),
+        (
+            {"learning_rate_policy": "FCMP", "fcmp_learning_rate": "rate", "warm_up": 2},
+            (
+                "warmUp got 2 with learningRatePolicy FCMP, expected 0: the function says the rate "
+                "of every epoch"
+            ),
+        ),
+        (
+            {"learning_rate_policy": "FCMP", "fcmp_learning_rate": "rate * gama"},
+            (
+                "option 'fcmpLearningRate': function at line 1, column 8 got the name 'gama', "
+                "expected one that is known; the nearest is 'gamma'"
+            ),
+        ),
+        (
+            {
+                "learning_rate_policy": "FCMP",
+                "fcmp_learning_rate": "function f(a, b, c, d, e, f, g); a = 1; endsub;",
+            },
+            (
+                "option 'fcmpLearningRate': function 'f' got a way through without a return, "
+                "expected return(value); at the end"
+            ),
+        ),
+    ],
+)
+def test_a_rate_function_is_checked_when_it_is_said(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(message)):
+        Optimizer.model_validate({"algorithm": options})
 
 
 def test_clipping_bounds_must_be_in_order() -> None:

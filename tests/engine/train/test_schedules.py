@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.errors import TrainingError
 from engine.train.algorithms import Algorithm, Policy, Vanilla
 from engine.train.schedules import SCHEDULES, Moment, epoch_rates, learning_rate
 
@@ -104,5 +105,85 @@ def test_a_warm_up_rises_evenly_to_the_rate_of_the_policy() -> None:
     assert rates == pytest.approx([0.25, 0.5, 0.75, 1.0, 0.1, 0.1])
 
 
-def test_every_policy_but_fcmp_is_built() -> None:
-    assert set(SCHEDULES) == set(get_args(Policy)) - {"FCMP"}
+def test_every_policy_is_built() -> None:
+    assert set(SCHEDULES) == set(get_args(Policy))
+
+
+CYCLIC = """
+function cyclic(rate, initRate, gamma, stepSize, iterNum, batch, loss[*]);
+    /* {updates} mini-batches an epoch, factor 2, at most 0.01 */
+    half = {updates} * 2;
+    count = {updates} * iterNum + batch;
+    cycle = floor(1 + count / (2 * half));
+    x = abs(count / half - 2 * cycle + 1);
+    return(initRate + (0.01 - initRate) * max(0, 1 - x));
+endsub;
+"""
+PLATEAU = """
+function plateau(rate, initRate, gamma, stepSize, iterNum, batch, loss[*]);
+    best = 1e30; waited = 0; cooling = 2; lr = initRate;
+    do i = 1 to dim(loss);
+        if loss[i] < best then do;
+            best = loss[i]; waited = 0;
+        end;
+        else waited = waited + 1;
+        if cooling > 0 then do;
+            cooling = cooling - 1; waited = 0;
+        end;
+        if waited > 2 then do;
+            waited = 0; cooling = 2; lr = lr * gamma;
+        end;
+    end;
+    return(lr);
+endsub;
+"""
+
+
+def written(text: str, **options: object) -> Algorithm:
+    return solver(learning_rate_policy="FCMP", fcmp_learning_rate=text, **options)
+
+
+@pytest.mark.parametrize("updates", [93, 94])
+def test_the_published_cyclic_function_gives_the_verified_rates(updates: int) -> None:
+    rates = epoch_rates(written(CYCLIC.format(updates=updates), learning_rate=1e-4), 4, updates)
+    assert [f"{rate:.6f}" for rate in rates] == ["0.000153", "0.005103", "0.009947", "0.004997"]
+
+
+def test_a_plateau_written_out_falls_where_the_policy_does() -> None:
+    losses = np.random.default_rng(4).random(40).round(2).tolist()
+    policy = {"learning_rate_policy": "REDUCELRONPLATEAU", "patience": 2, "cool_down": 2}
+    built, own = solver(gamma=0.5, **policy), written(PLATEAU, gamma=0.5)
+    for epoch in range(41):
+        moment = Moment(epoch, 60, epoch, 1, losses[:epoch])
+        assert learning_rate(own, moment) == pytest.approx(learning_rate(built, moment))
+
+
+def test_a_rate_may_follow_from_the_rate_and_the_loss_before() -> None:
+    own = written("ifn(loss > 1, rate * gamma, rate)", gamma=0.5, learning_rate=0.4)
+    first = learning_rate(own, Moment(0, 9, 0))
+    second = learning_rate(own, Moment(1, 9, 1, 1, (2.0,), first))
+    third = learning_rate(own, Moment(2, 9, 2, 1, (2.0, 1.0), second))
+    assert (first, second, third) == (0.4, 0.2, 0.2)
+
+
+def test_batches_count_from_one_in_every_epoch() -> None:
+    own = written("batch / 10 + iterNum")
+    rates = [learning_rate(own, Moment(t // 3, 2, t, 3)) for t in range(5)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 1.1, 1.2])
+
+
+def test_a_rate_below_zero_stops_the_run() -> None:
+    message = (
+        "option 'fcmpLearningRate' gave the rate -1 at epoch 2, batch 1, expected none below zero"
+    )
+    with pytest.raises(TrainingError, match=f"^{message}$"):
+        learning_rate(written("-iterNum"), Moment(1, 2, 1))
+
+
+def test_a_rate_that_is_not_finite_stops_the_run() -> None:
+    message = (
+        "option 'fcmpLearningRate': function at line 1, column 2 got a value of inf, expected a "
+        "finite one, at epoch 1, batch 1"
+    )
+    with pytest.raises(TrainingError, match=f"^{message}$"):
+        learning_rate(written("1/iterNum"), Moment(0, 2, 0))
