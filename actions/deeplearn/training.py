@@ -253,6 +253,7 @@ class Training:
             cancelled=self.ctx.cancelled,
             keep_best=self.p.best_weights is not None,
             on_snapshot=self._publish_snapshot,
+            on_failure=self._rescue,
             checkpoints=self.attempts.checkpointing(self.seeds),
             resume=self.attempts.last,
         )
@@ -273,6 +274,18 @@ class Training:
         with self.ctx.weights.stage(self._header(facts), read_weights(model)) as staged:
             self.ctx.tables.publish((staged, output))
 
+    def _rescue(self, result: TrainResult) -> None:
+        """Store the best weights of a run that diverged, if they were asked for."""
+        out = self.p.best_weights
+        if out is None or result.best is None:
+            return
+        with self.ctx.weights.stage(self._header(_outcome(result)), iter(result.best)) as staged:
+            self.ctx.tables.publish((staged, self.attempts.own(out).output))
+        self.ctx.warn(
+            f"Training diverged after {len(result.history)} epochs; the best weights, of epoch "
+            f"{result.best_epoch}, were kept in {out.name!r}."
+        )
+
     def _header(self, facts: dict[str, Json]) -> WeightsHeader:
         return WeightsHeader(
             specs=self.model.specs,
@@ -281,13 +294,7 @@ class Training:
         )
 
     def _store(self, result: TrainResult) -> list[TableInfo]:
-        header = self._header(
-            {
-                "epochs": len(result.history),
-                "bestEpoch": result.best_epoch,
-                "reason": result.reason,
-            }
-        )
+        header = self._header(_outcome(result))
         own = self.attempts.own
         with ExitStack() as stack:
             stage = self.ctx.weights.stage
@@ -308,6 +315,14 @@ class Training:
             "versions": {**versions()},
             "job": self.ctx.job_id,
         }
+
+
+def _outcome(result: TrainResult) -> dict[str, Json]:
+    return {
+        "epochs": len(result.history),
+        "bestEpoch": result.best_epoch,
+        "reason": result.reason,
+    }
 
 
 def _columns(table: OpenTable) -> Iterator[Columns]:

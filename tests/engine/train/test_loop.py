@@ -17,7 +17,7 @@ from engine.layers.base import BuildOptions, Target
 from engine.layers.input import Input
 from engine.layers.output import Output
 from engine.train.history import BatchEvent, EpochEvent
-from engine.train.loop import Trainer
+from engine.train.loop import Trainer, TrainResult
 from tests.engine.networks import Array, network, objects
 from tests.engine.train.cases import (
     LABELS,
@@ -262,6 +262,35 @@ def test_a_loss_that_is_not_finite_is_an_error_at_its_first_batch() -> None:
         r"scaled, a learning rate that is too large, or exploding gradients$",
     ):
         one_weight().train(optimizer(), source=Scripted([targets]), clock=lambda: 0.0)
+
+
+def test_a_run_that_diverges_hands_over_its_best_weights() -> None:
+    # with rate 1 and x = 1 a step sets the weight to the target: 2, then 4 and the overflow
+    case, rescued = one_weight(), list[TrainResult]()
+    script = Scripted([[2.0], [4.0, 1e30]])
+    with pytest.raises(TrainingError, match=r"^loss is not finite at epoch 1, batch 2; usual"):
+        case.train(
+            optimizer(rate=1.0, max_epochs=3),
+            source=script,
+            keep_best=True,
+            on_failure=rescued.append,
+        )
+
+    (result,) = rescued
+    assert (len(result.history), result.best_epoch) == (1, 0)
+    assert result.best is not None
+    assert [chunk.values.tolist() for chunk in result.best] == [[2.0]]
+    assert result.reason.startswith("loss is not finite at epoch 1, batch 2")
+
+
+def test_a_run_that_kept_nothing_hands_nothing_over() -> None:
+    rescued = list[TrainResult]()
+    with pytest.raises(TrainingError, match=r"^loss is not finite at epoch 0, batch 1; usual"):
+        one_weight().train(
+            optimizer(), source=Scripted([[1e30]]), keep_best=True, on_failure=rescued.append
+        )
+
+    assert rescued == []
 
 
 def test_weights_that_are_not_finite_after_the_last_step_are_an_error() -> None:
