@@ -45,7 +45,8 @@ class DlTrainParams(ActionParams):
     model_weights: OutTable
     """The weights after the last epoch."""
     best_weights: OutTable | None = None
-    """The weights of the epoch with the smallest loss; with validation, the smallest of that."""
+    """The weights of the epoch with the smallest loss; with validation, the smallest of that. They
+    are stored also when training diverges after its first epoch, as snapshots are."""
     init_weights: TableRef | None = None
     """Weights to start from: a weight table, or one with its three columns; layers without any row
     in the latter, or in what a ``where`` leaves, start as if there were none."""
@@ -104,7 +105,8 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
         GraphError: the model is not complete or does not fit the data.
         DataError: the data is empty, or a row cannot be encoded.
         WeightsError: the starting weights belong to another model.
-        TrainingError: training diverged, or there is nothing to train.
+        TrainingError: training diverged, or there is nothing to train; of a run that diverged
+            best weights and snapshots are stored.
         DeviceError: there is no such graphics processor.
         MemoryExhausted: the work does not fit into memory.
         TableExists: a weight table exists and ``replace`` is false.

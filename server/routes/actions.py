@@ -70,9 +70,7 @@ def _submit(resources: Resources, session: Session, declared: Action, body: byte
     raw = parse_object(body)
     # What is wrong with the parameters is told at once; the worker reads them again.
     from_wire(declared.params, raw, place=declared.name, warn=lambda _: None)
-    job = resources.stores.jobs.submit(
-        declared.name, raw, session, resumes=declared.resumes
-    )
+    job = resources.stores.jobs.submit(declared.name, raw, session, resumes=declared.resumes)
     resources.runner.wake()
     return job
 
