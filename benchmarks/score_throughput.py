@@ -8,10 +8,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import castorch
 from networks import DECLARED, IMAGES
 from pictures import write_pictures
 from service import peer, report, running_server
+
+import castorch
 
 WORKLOADS = {"lenet": (10000, 500), "resnet18": (1000, 64)}
 """Rows and batch of each network."""

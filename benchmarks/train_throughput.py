@@ -9,10 +9,11 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-import castorch
 from networks import DECLARED, IMAGES
 from pictures import write_pictures
 from service import peer, report, running_server
+
+import castorch
 
 WORKLOADS = {"lenet": (5000, 500, 4), "resnet18": (384, 128, 2)}
 """Rows, batch, epochs of each network."""

@@ -15,9 +15,10 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-import castorch
 import numpy as np
 import numpy.typing as npt
+
+import castorch
 from castorch import Model, Session, layers
 
 MEASURES = ["length", "diameter", "height", "whole", "shucked", "viscera", "shell"]

@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
-import castorch
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from castorch import Model, Session, layers
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 from PIL import Image
+
+import castorch
+from castorch import Model, Session, layers
 
 SIDE = 160  # pixels of the pictures the network sees
 CELLS = 10  # on a side of the grid: the maps are halved four times

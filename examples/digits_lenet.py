@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import castorch
 import matplotlib as mpl
 import numpy as np
-from castorch import History, Model, Session, layers
 from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits
+
+import castorch
+from castorch import History, Model, Session, layers
 
 HELD_OUT = 0.2  # of the digits, never trained on
 SPLIT_SEED = 20

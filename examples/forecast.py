@@ -17,12 +17,13 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-import castorch
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from castorch import Model, Session, layers
 from matplotlib import pyplot as plt
+
+import castorch
+from castorch import Model, Session, layers
 
 HELD_OUT = 0.25  # of the series, its end, never trained on
 NEURONS = 24

@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import castorch
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from castorch import Model, Session, layers
 from matplotlib import pyplot as plt
 from sklearn.datasets import load_digits
+
+import castorch
+from castorch import Model, Session, layers
 
 CANVAS = 32  # pixels
 SIDE = 8  # pixels of scikit-learn's digits

@@ -19,8 +19,9 @@ from pathlib import Path
 from struct import unpack
 from typing import Any
 
-import castorch
 import numpy as np
+
+import castorch
 from castorch import Model, Session, Table, layers
 
 IMAGES, LABELS = 2051, 2049  # magic numbers of the idx format

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
+
 from castorch._client import Client
 from castorch._clock import Clock
 from castorch._session import Session

@@ -5,11 +5,11 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-import castorch
 import httpx
 import pytest
-from castorch import _cli
 
+import castorch
+from castorch import _cli
 from tests.client.fakes import FakeServer, answered, error, job, stream, table
 
 TABLES = answered(

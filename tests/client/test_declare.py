@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from castorch import InvalidInput
 from castorch._declare import read_declaration
 

@@ -1,7 +1,8 @@
 import pickle
 
-import castorch._errors as errors
 import pytest
+
+import castorch._errors as errors
 from castorch._errors import BY_CODE, ActionFailed, CastorchError, ShapeError, from_body
 
 

@@ -1,5 +1,6 @@
 import httpx
 import pytest
+
 from castorch import (
     ConnectionFailed,
     DataError,
@@ -10,7 +11,6 @@ from castorch import (
     TimedOut,
 )
 from castorch._client import Client
-
 from tests.client.fakes import FakeServer, error, job, stream, table
 
 PATH = "/v1/jobs/j1"

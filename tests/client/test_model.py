@@ -2,10 +2,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from castorch import JobEvent, layers
 from castorch._job import Job
 from castorch._model import watch
-
 from tests.client.fakes import FakeServer, answered, job, stream, table
 
 HISTORY = table("Epoch:int64 Loss:double FitError:double", [0, 2.5, 0.5], [1, 1.5, 0.25])

@@ -2,11 +2,12 @@ import io
 
 import numpy as np
 import pytest
-from castorch import InvalidInput, encode_png
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+
+from castorch import InvalidInput, encode_png
 
 SIDE = st.integers(1, 8)
 SHAPES = st.one_of(st.tuples(SIDE, SIDE), st.tuples(SIDE, SIDE, st.just(3)))

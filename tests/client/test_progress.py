@@ -1,6 +1,7 @@
 import io
 
 import pytest
+
 from castorch import JobEvent
 from castorch._progress import BarProgress, LineProgress, describe_numbers, show_progress
 

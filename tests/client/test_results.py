@@ -1,9 +1,9 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from castorch import InvalidInput, Message, ProtocolFailed, ResultTable
 from castorch._results import read_result, read_table
-
 from tests.client.fakes import table
 
 INFO = table("Descr Value", ["Number of Layers", "3"], ["Model Name", "lenet"])

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from castorch import (
     ConnectionFailed,
     InvalidInput,
@@ -13,7 +14,6 @@ from castorch import (
     layers,
 )
 from castorch._client import Client
-
 from tests.client.fakes import FakeServer, answered, error, job, table
 
 ADD = "POST /v1/actions/deepLearn.addLayer"

@@ -2,10 +2,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from castorch import InvalidInput, layers
-from castorch._spelling import camel, params_to_wire, snake, snake_keys, to_wire
 from hypothesis import given
 from hypothesis import strategies as st
+
+from castorch import InvalidInput, layers
+from castorch._spelling import camel, params_to_wire, snake, snake_keys, to_wire
 
 WORDS = st.lists(st.from_regex(r"[a-z][a-z]*", fullmatch=True), min_size=1, max_size=4)
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from castorch import InvalidInput, TableNotFound
 from castorch._table import Inbox
-
 from tests.client.fakes import FakeServer, answered, error, table
 
 ROWS = "/v1/tables/my%20digits/rows"

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+
 from castorch import (
     ActionFailed,
     ConnectionFailed,
@@ -13,7 +14,6 @@ from castorch import (
 )
 from castorch._request import Request
 from castorch._transport import RetryPolicy, Transport
-
 from tests.client.fakes import URL, FakeServer, error, stream
 
 GET = Request("GET", "/x")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from PIL import Image
+
 from castorch import InvalidInput, MissingExtra
 from castorch._upload import Outbox, open_source, zip_folder
-from PIL import Image
 
 
 def sent(data: Any) -> bytes:

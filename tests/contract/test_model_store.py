@@ -42,6 +42,16 @@ def test_a_model_comes_back_as_it_was_stored(mine: SessionStores) -> None:
     assert (loaded.info.kind, loaded.info.columns, loaded.info.version) == ("model", 5, 0)
 
 
+def test_the_text_of_a_function_comes_back_as_it_was_written(mine: SessionStores) -> None:
+    text = (
+        "function f(v);\n\tif v > 0 then return(v);  /* 'kept' \u2265 0 */\n  return(0);\nendsub;"
+    )
+    graph = network().add("bend", FullyConnected(n=2, act="FCMP", fcmp_act=text), ["sum"])
+    store(mine, graph)
+
+    assert mine.models.load(Name("net")).graph == graph
+
+
 def test_a_new_model_has_one_row_for_its_family(mine: SessionStores) -> None:
     info = mine.models.create(Output(Name("empty")), Graph("empty", "DNN"))
 

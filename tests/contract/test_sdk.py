@@ -1,14 +1,14 @@
 """What the SDK and the server must agree on, though neither imports the other."""
 
-from castorch._errors import BY_CODE
-from castorch._job import FINAL_STATES as CLIENT_FINAL_STATES
-from castorch._spelling import camel as client_camel
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actions.errors import ActionError
 from actions.fields import camel as server_camel
 from actions.ports import FINAL_STATES
+from castorch._errors import BY_CODE
+from castorch._job import FINAL_STATES as CLIENT_FINAL_STATES
+from castorch._spelling import camel as client_camel
 from engine.errors import EngineError
 
 SERVER_ONLY = {"engine.error", "action.error"}

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import castorch
 import pytest
+
+import castorch
 
 ROOT = Path(__file__).parents[2]
 STOP_S = 30.0

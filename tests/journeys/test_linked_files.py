@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import castorch
 import pytest
-from castorch import Session
 
+import castorch
+from castorch import Session
 from tests.journeys.conftest import circle, optimizer, points
 
 

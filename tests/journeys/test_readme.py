@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import castorch
 import pytest
 
+import castorch
 from tests.journeys.conftest import environment
 
 README = Path(__file__).parents[2] / "README.md"

@@ -2,14 +2,14 @@ import io
 from pathlib import Path
 from typing import Any
 
-import castorch
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from castorch import Session, encode_png, layers
 
+import castorch
+from castorch import Session, encode_png, layers
 from tests.journeys.conftest import circle, optimizer, points
 
 LABELLED: dict[str, Any] = {"target": "label", "inputs": ["x", "y"], "nominals": ["label"]}

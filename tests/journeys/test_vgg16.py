@@ -3,8 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import castorch
 import pytest
+
+import castorch
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 PARAMETERS = 138_357_544

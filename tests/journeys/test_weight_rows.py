@@ -1,8 +1,8 @@
-import castorch
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+import castorch
 from tests.journeys.weights_by_hand import CONVO, FC, NORM, OUT, scores
 
 NETWORK = [
