@@ -52,6 +52,7 @@ LAYER_TYPES = {
     "pool",
     "pooling",
     "fc",
+    "fcmp",
     "fullconnect",
     "output",
     "batchnorm",
