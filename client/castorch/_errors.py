@@ -36,6 +36,7 @@
         DataError             data.invalid
         TrainingError         train.failed
         DeviceError           device.unavailable
+        MemoryExhausted       device.memory
 
 A code this version does not know comes as a plain :class:`ActionFailed` that keeps it.
 """
@@ -278,6 +279,12 @@ class DeviceError(ActionFailed):
     """The machine of the server has no such device."""
 
     code = "device.unavailable"
+
+
+class MemoryExhausted(ActionFailed):
+    """The work does not fit into the server's memory; a smaller mini-batch may."""
+
+    code = "device.memory"
 
 
 def _family(kind: type[ActionFailed]) -> Iterator[type[ActionFailed]]:

@@ -645,7 +645,9 @@ class Output(Layer):
         fcmp_err: With ``error`` FCMPERR: the text of the function of y and yhat.
         target_std: Standardise interval targets: STD to (y - mean) / std, MIDRANGE to [-1, 1]
             (default NONE).
-        n_softmax_samples: see the server's documentation.
+        n_softmax_samples: With ENTROPY: levels, drawn for every mini-batch, that the true one is
+            compared with in training; None compares it with all, as validation and scoring always
+            do.
         full_connect: Whether the layer has weights; without, its source has as many values as it
             has neurons (default true).
     """
