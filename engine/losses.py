@@ -131,13 +131,19 @@ class Task(Protocol):
     def predict(self, raw: Tensor) -> Tensor:
         """Return probabilities (N, K), predicted values (N, V), or what the report expects."""
 
+    def draw_from(self, generator: torch.Generator | None) -> None:
+        """Set the source of randomness of a loss that draws; on the device of ``raw``."""
+
 
 @dataclass(frozen=True)
 class Rows:
-    """What tasks share unless they say otherwise: every row has a target."""
+    """What tasks share unless they say otherwise: every row has a target, nothing is drawn."""
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def draw_from(self, generator: torch.Generator | None) -> None:
+        del generator
 
     def scored_loss(self, raw: Tensor, target: Tensor) -> Tensor:
         return self.loss(raw, target)

@@ -148,6 +148,8 @@ class CompiledModel:
         for module in self.module.modules():
             if isinstance(module, Chance):
                 module.generator = generator
+        for task in self.tasks.values():
+            task.draw_from(generator)
 
 
 def compile_graph(

@@ -21,6 +21,7 @@ from engine.layers.weighted import Weighted
 from engine.losses import Entropy, Gamma, Normal, Poisson
 from engine.modules.dense import Dense, Flatten, StepDense, Steps
 from engine.shapes import Shape, flat_size, side_by_side
+from engine.tasks.sampled import SampledEntropy
 from engine.tasks.steps import Ctc, PerStep
 from engine.tasks.user import LevelLoss, ValueLoss
 
@@ -64,6 +65,8 @@ class Output(Weighted, TaskLayer):
     target_std: Literal["NONE", "STD", "MIDRANGE"] = "NONE"
     """Standardise interval targets: STD to (y - mean) / std, MIDRANGE to [-1, 1]."""
     n_softmax_samples: PositiveInt | None = None
+    """With ENTROPY: levels, drawn for every mini-batch, that the true one is compared with in
+    training; None compares it with all, as validation and scoring always do."""
     full_connect: Annotated[bool, Aliases("fullConnected")] = True
     """Whether the layer has weights; without, its source has as many values as it has neurons."""
 
@@ -79,12 +82,6 @@ class Output(Weighted, TaskLayer):
                 "GAMMA, ENTROPY, CTC or FCMPERR",
                 option="error",
                 got=self.error,
-            )
-        if self.n_softmax_samples is not None:
-            raise NotSupportedError(
-                "option 'nSoftmaxSamples' is not supported yet; leave it out",
-                option="nSoftmaxSamples",
-                got=self.n_softmax_samples,
             )
         if self.error in POSITIVE_ERRORS and self.target_std != "NONE":
             raise LayerError(
@@ -114,6 +111,13 @@ class Output(Weighted, TaskLayer):
             act = "SOFTMAX" if _is_of_levels(error, target) else "IDENTITY"
             act = "EXP" if error in POSITIVE_ERRORS else act
         _check_error(target, error)
+        if self.n_softmax_samples is not None and error != "ENTROPY":
+            raise GraphError(
+                f"option 'nSoftmaxSamples' got {self.n_softmax_samples} with error {error!r}, "
+                "expected none: samples belong to 'ENTROPY'",
+                option="nSoftmaxSamples",
+                got=self.n_softmax_samples,
+            )
         _check_activation(error, act, target)
         n = self.n
         if n is None and self.full_connect:
@@ -158,7 +162,8 @@ class Output(Weighted, TaskLayer):
 
     def _row_task(self, target: Target) -> Task:
         if self.error == "ENTROPY":
-            return Entropy(target)
+            samples = self.n_softmax_samples
+            return Entropy(target) if samples is None else SampledEntropy(target, samples)
         if self.fcmp_err is not None:
             function = compile_function(self.fcmp_err, LOSS)
             if target.kind == "nominal":

@@ -3,6 +3,7 @@
 Shape letters: N rows, T steps of the output, S steps of the target, K neurons of a step.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.losses import ABSENT, Known, Report, Rows, Target, Task
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,18 @@ class PerStep(Rows):
         has_loss, has_error = each.has_loss.view(steps), each.has_error.view(steps)
         return Known(target, has_loss.any(1), has_error.any(1))
 
+    def draw_from(self, generator: torch.Generator | None) -> None:
+        self.inner.draw_from(generator)
+
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        return self._mean_loss(self.inner.loss, raw, target)
+
+    def scored_loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        return self._mean_loss(self.inner.scored_loss, raw, target)
+
+    def _mean_loss(self, loss: Loss, raw: Tensor, target: Tensor) -> Tensor:
         known = self.inner.known(self._flat(target))
-        losses = self.inner.loss(raw.flatten(0, 1), known.target)
-        return _mean(losses, known.has_loss, target)
+        return _mean(loss(raw.flatten(0, 1), known.target), known.has_loss, target)
 
     def fit_error(self, raw: Tensor, target: Tensor) -> Tensor:
         known = self.inner.known(self._flat(target))

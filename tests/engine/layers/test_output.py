@@ -7,6 +7,7 @@ from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
 from engine.layers.base import Target
 from engine.layers.output import Output
 from engine.losses import Entropy, Gamma, Normal, Poisson
+from engine.tasks.sampled import SampledEntropy
 from tests.engine.layers.user_text import NO_TEXT
 from tests.engine.rows import DEFAULTS, built
 
@@ -175,11 +176,14 @@ def test_losses_that_are_not_built_are_refused(options: dict[str, str], got: str
         Output.model_validate(options)
 
 
-def test_sampled_softmax_is_refused() -> None:
+def test_sampled_softmax_is_for_the_entropy_of_levels() -> None:
+    assert Output(n_softmax_samples=2).bind(LEVELS).task() == SampledEntropy(LEVELS, 2)
     with pytest.raises(
-        NotSupportedError, match=r"^option 'nSoftmaxSamples' is not supported yet; leave it out$"
+        GraphError,
+        match=r"^option 'nSoftmaxSamples' got 5 with error 'NORMAL', expected none: samples belong "
+        "to 'ENTROPY'$",
     ):
-        Output(n_softmax_samples=5)
+        Output(n_softmax_samples=5).bind(VALUES)
 
 
 def test_a_user_function_comes_with_its_text() -> None:
