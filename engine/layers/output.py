@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import PositiveInt, PrivateAttr, model_validator
 from torch import nn
 
-from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import GraphError, LayerError, ShapeError
 from engine.functions.function import LOSS, compile_function
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
@@ -21,13 +21,14 @@ from engine.layers.weighted import Weighted
 from engine.losses import Entropy, Gamma, Normal, Poisson
 from engine.modules.dense import Dense, Flatten, StepDense, Steps
 from engine.shapes import Shape, flat_size, side_by_side
+from engine.tasks.beam import CtcBeam
 from engine.tasks.sampled import SampledEntropy
 from engine.tasks.steps import Ctc, PerStep
 from engine.tasks.user import LevelLoss, ValueLoss
 
 ErrorName = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
-UNBUILT_ERRORS = ("CTC_ALT",)
-LEVEL_ERRORS = ("ENTROPY", "CTC")
+CTC_ERRORS = ("CTC", "CTC_ALT")
+LEVEL_ERRORS = ("ENTROPY", *CTC_ERRORS)
 POSITIVE_ERRORS = ("POISSON", "GAMMA")
 
 
@@ -39,7 +40,8 @@ class Output(Weighted, TaskLayer):
     the source. A target of every step of a sequence is predicted step by step, with the same
     weights; the loss of a row is the mean over its steps. With ``error`` CTC the target is a
     sequence of labels, no longer than the source, whose places are not known; the neuron
-    after those of the levels means no label.
+    after those of the levels means no label. CTC_ALT has the same loss and finds labels by beam
+    search, not greedily: our reading of a name that is not explained.
 
     Shapes: any → (n,), before the activation; or (T, D) → (T, n); weights (inputs, n), biases (n).
 
@@ -73,16 +75,9 @@ class Output(Weighted, TaskLayer):
     _target: Target | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
-    def _refuse_unbuilt(self) -> Self:
+    def _check(self) -> Self:
         check_user_function(self.act, self.fcmp_act)
         self._check_user_loss()
-        if self.error in UNBUILT_ERRORS:
-            raise NotSupportedError(
-                f"error {self.error!r} is not supported yet; expected AUTO, NORMAL, POISSON, "
-                "GAMMA, ENTROPY, CTC or FCMPERR",
-                option="error",
-                got=self.error,
-            )
         if self.error in POSITIVE_ERRORS and self.target_std != "NONE":
             raise LayerError(
                 f"options 'error' and 'targetStd' got {self.error!r} and {self.target_std!r}, "
@@ -121,7 +116,7 @@ class Output(Weighted, TaskLayer):
         _check_activation(error, act, target)
         n = self.n
         if n is None and self.full_connect:
-            n = target.size + (error == "CTC")
+            n = target.size + (error in CTC_ERRORS)
         bound = self.model_copy(update={"n": n, "act": act, "error": error})
         bound._target = target
         if n is not None:
@@ -138,11 +133,11 @@ class Output(Weighted, TaskLayer):
         if target is None:
             return
         what = "levels" if target.kind == "nominal" else "target variables"
-        wanted = target.size + (self.error == "CTC")
+        wanted = target.size + (self.error in CTC_ERRORS)
         enough = n >= wanted if target.kind == "nominal" else n == wanted
         if not enough:
             least = "at least " if target.kind == "nominal" else ""
-            more = " and one more, the blank" if self.error == "CTC" else ""
+            more = " and one more, the blank" if self.error in CTC_ERRORS else ""
             raise GraphError(
                 f"option 'n' got {n}, expected {least}{wanted}: the number of {what}{more}",
                 option="n",
@@ -153,8 +148,8 @@ class Output(Weighted, TaskLayer):
     def task(self) -> Task:
         if self._target is None:
             raise GraphError("got no target yet, expected a bound output layer")
-        if self.error == "CTC":
-            return Ctc(self._target)
+        if self.error in CTC_ERRORS:
+            return Ctc(self._target) if self.error == "CTC" else CtcBeam(self._target)
         if self._target.steps is None:
             return self._row_task(self._target)
         each = Target(self._target.kind, self._target.size)
@@ -198,8 +193,8 @@ class Output(Weighted, TaskLayer):
 
     def _infer_steps(self, sources: Sequence[Shape], wanted: int) -> Shape | None:
         steps, values = side_by_side(sources)
-        if steps < wanted or (steps > wanted and self.error != "CTC"):
-            most = "at least " if self.error == "CTC" else ""
+        if steps < wanted or (steps > wanted and self.error not in CTC_ERRORS):
+            most = "at least " if self.error in CTC_ERRORS else ""
             raise ShapeError(
                 f"got {steps} steps, expected {most}{wanted}, those of the target",
                 got=steps,
@@ -252,7 +247,7 @@ class Output(Weighted, TaskLayer):
 
     def _build_steps(self, weight: Shape | None) -> nn.Module:
         blank = None
-        if self.error == "CTC" and self._target is not None:
+        if self.error in CTC_ERRORS and self._target is not None:
             blank = self._target.size
         if weight is None:
             return Steps(blank)
@@ -260,9 +255,9 @@ class Output(Weighted, TaskLayer):
 
 
 def _check_error(target: Target, error: str) -> None:
-    if error == "CTC" and target.steps is None:
+    if error in CTC_ERRORS and target.steps is None:
         raise GraphError(
-            "option 'error' got 'CTC' with one target for a row, expected a targetSequence",
+            f"option 'error' got {error!r} with one target for a row, expected a targetSequence",
             option="error",
             got=error,
         )

@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 
-from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import GraphError, LayerError, ShapeError
 from engine.layers.base import Target
 from engine.layers.output import Output
 from engine.losses import Entropy, Gamma, Normal, Poisson
@@ -159,21 +159,6 @@ def test_options_that_do_not_suit_the_target_are_refused(
 def test_a_layer_without_target_has_no_loss() -> None:
     with pytest.raises(GraphError, match=r"^got no target yet, expected a bound output layer$"):
         Output(n=3).task()
-
-
-@pytest.mark.parametrize(
-    ("options", "got"),
-    [
-        ({"error": "CTC_ALT"}, "CTC_ALT"),
-    ],
-)
-def test_losses_that_are_not_built_are_refused(options: dict[str, str], got: str) -> None:
-    message = (
-        f"error '{got}' is not supported yet; expected AUTO, NORMAL, POISSON, GAMMA, "
-        "ENTROPY, CTC or FCMPERR"
-    )
-    with pytest.raises(NotSupportedError, match=f"^{message}$"):
-        Output.model_validate(options)
 
 
 def test_sampled_softmax_is_for_the_entropy_of_levels() -> None:
