@@ -14,7 +14,7 @@ from pydantic import (
 )
 from torch import nn
 
-from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import GraphError, LayerError, ShapeError
 from engine.layers.base import BuildOptions, Target, TargetForm, Task, TaskLayer, layer_type
 from engine.losses import Coordinates
 from engine.shapes import IMAGE_AXES, Shape, one
@@ -91,7 +91,8 @@ class Detection(TaskLayer):
     force_coord_scale: NonNegativeFloat = 0.01
     """Weight of that."""
     random_boxes: bool = False
-    """Shuffle objects when they are read; not supported yet."""
+    """Shuffle the true objects of every image in training; a loss that is a sum over them stays the
+    same."""
     act: Literal["AUTO", "LOGISTIC", "IDENTITY"] = "AUTO"
     """Activation of centres and confidences, of YOLOV1 of sizes too; AUTO is LOGISTIC."""
 
@@ -99,12 +100,6 @@ class Detection(TaskLayer):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.random_boxes:
-            raise NotSupportedError(
-                "option 'randomBoxes' is not supported yet; expected false",
-                option="randomBoxes",
-                got=True,
-            )
         if len(self.anchors) % 2:
             raise LayerError(
                 f"option 'anchors' got {len(self.anchors)} numbers, expected pairs of width and "
@@ -211,6 +206,7 @@ class Detection(TaskLayer):
             self.do_sqrt,
             self.match_anchor_size,
             self.num_to_force_coord,
+            self.random_boxes,
         )
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:

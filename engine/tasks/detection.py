@@ -14,6 +14,7 @@ from torch.nn import functional
 from engine.losses import Known, Report, Rows, Target
 from engine.modules.boxes import overlap, shape_overlap
 from engine.tasks.found import Limits
+from engine.tasks.sampled import Source
 
 GOOD_OVERLAP = 0.6
 """A prediction that overlaps some object by more is not blamed for its confidence (version 2)."""
@@ -110,7 +111,8 @@ class Detection(Rows):
                    probabilities), without it the squared error of logistic probabilities
 
     The overlap is taken as a constant. For the first ``forced_rows`` rows of a run every prediction
-    of version 2 is also pulled to the centre of its cell and the size of its anchor.
+    of version 2 is also pulled to the centre of its cell and the size of its anchor. With
+    ``is_shuffled`` training takes the objects of a row in an order it draws.
 
     The fit error of a row is one less the mean overlap of its objects with their predictions.
 
@@ -128,9 +130,20 @@ class Detection(Rows):
     has_roots: bool = True
     matches_anchors: bool = True
     forced_rows: int = 0
+    is_shuffled: bool = False
     seen: Seen = field(default_factory=Seen, compare=False)
+    source: Source = field(default_factory=Source, compare=False)
+
+    def draw_from(self, generator: torch.Generator | None) -> None:
+        self.source.generator = generator
+
+    def shuffled(self, target: Tensor) -> Tensor:
+        """Return objects (N, M, 5) in an order drawn for every row."""
+        keys = torch.rand(target.shape[:2], generator=self.source.generator, device=target.device)
+        return _at(target, keys.argsort(dim=1))
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        target = self.shuffled(target) if self.is_shuffled else target
         is_forced = self.seen.rows < self.forced_rows
         self.seen.rows += len(raw)
         found = decode(raw, self.grid)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import EngineError, GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import EngineError, GraphError, LayerError, ShapeError
 from engine.layers.base import Target
 from engine.layers.detection import Detection
 from engine.tasks.detection import Detection as Task
@@ -109,11 +109,6 @@ def test_the_layer_passes_its_source_on() -> None:
                 "option 'act' got 'IDENTITY' with detectionModelType 'YOLOV2', expected 'AUTO' or "
                 "'LOGISTIC'"
             ),
-        ),
-        (
-            {**PAIR, "random_boxes": True},
-            NotSupportedError,
-            "option 'randomBoxes' is not supported yet; expected false",
         ),
     ],
 )

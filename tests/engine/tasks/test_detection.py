@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.devices import seeded
 from engine.losses import Target
 from engine.tasks.detection import Detection, Grid, Scales, decode
 from engine.tasks.found import Limits
@@ -184,6 +185,28 @@ def test_the_first_images_draw_all_predictions_to_their_anchors() -> None:
     # (sqrt 4 - sqrt 1)² in four cells, for two images
     assert losses == pytest.approx([plain_loss + 0.5 * 4, plain_loss + 0.5 * 4, plain_loss])
     assert forced.scored_loss(raw, target).item() == pytest.approx(plain_loss)
+
+
+def test_shuffled_objects_are_the_same_objects_in_another_order() -> None:
+    task = anchored(is_shuffled=True)
+    task.draw_from(seeded(1))
+    target = drawn(40, 5, 5)
+    mixed = task.shuffled(target)
+
+    moved = (mixed != target).flatten(1).any(dim=1)
+    assert int(moved.sum()) > 30  # one row in 120 stays as it is by chance
+    for before, after in zip(target.tolist(), mixed.tolist(), strict=True):
+        assert sorted(before) == sorted(after)
+
+
+def test_a_loss_that_is_a_sum_does_not_feel_the_order_of_objects() -> None:
+    target = torch.tensor([[[0, 0.2, 0.3, 0.2, 0.4], [1, 0.7, 0.8, 0.3, 0.1], NO_OBJECT]])
+    raw = drawn(1, 14, 2, 2)
+    task = anchored(is_shuffled=True)
+    task.draw_from(seeded(1))
+
+    for _ in range(5):
+        torch.testing.assert_close(task.loss(raw, target), anchored().loss(raw, target))
 
 
 def test_fit_error_is_one_less_the_mean_overlap() -> None:
