@@ -351,7 +351,8 @@ class Detection(Layer):
             predictions are also drawn to the centre of their cell and the size of their anchor
             (default 0).
         force_coord_scale: Weight of that (default 0.01).
-        random_boxes: Shuffle objects when they are read; not supported yet (default false).
+        random_boxes: Shuffle the true objects of every image in training; a loss that is a sum over
+            them stays the same (default false).
         act: Activation of centres and confidences, of YOLOV1 of sizes too; AUTO is LOGISTIC
             (default AUTO).
     """
@@ -890,7 +891,8 @@ class Segmentation(Layer):
         target_scale: Factor on target pixels that are numbers, for example 1/255 (default 1.0).
         output_image_type: In scored tables WIDE gives a column per pixel, PNG a label image, BASE64
             its text (default WIDE).
-        output_image_prob: WIDE: also give the probability of every pixel's class (default false).
+        output_image_prob: Also give the probability of every pixel's class, a column per pixel,
+            beside a label image too (default false).
     """
 
     type: ClassVar[str] = "segmentation"

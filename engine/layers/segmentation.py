@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 from torch import nn
 
-from engine.errors import GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import GraphError, LayerError, ShapeError
 from engine.layers.activations import (
     ACTIVATION_SYNONYMS,
     OutputActivationName,
@@ -47,7 +47,8 @@ class Segmentation(TaskLayer):
     output_image_type: ImageType = "WIDE"
     """In scored tables WIDE gives a column per pixel, PNG a label image, BASE64 its text."""
     output_image_prob: bool = False
-    """WIDE: also give the probability of every pixel's class."""
+    """Also give the probability of every pixel's class, a column per pixel, beside a label image
+    too."""
 
     _target: Target | None = PrivateAttr(default=None)
 
@@ -59,13 +60,6 @@ class Segmentation(TaskLayer):
                 f"options 'act' and 'error' got {self.act!r} and {self.error!r}, expected SOFTMAX "
                 "with ENTROPY, or another activation with NORMAL",
                 options=["act", "error"],
-            )
-        if self.output_image_prob and self.output_image_type != "WIDE":
-            raise NotSupportedError(
-                f"option 'outputImageProb' with outputImageType {self.output_image_type!r} is not "
-                "supported yet; expected 'WIDE'",
-                option="outputImageProb",
-                got=self.output_image_type,
             )
         return self
 

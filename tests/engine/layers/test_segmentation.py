@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine.errors import EngineError, GraphError, LayerError, NotSupportedError, ShapeError
+from engine.errors import EngineError, GraphError, LayerError, ShapeError
 from engine.layers.base import Target
 from engine.layers.segmentation import Segmentation
 from engine.losses import TargetForm
@@ -55,14 +55,6 @@ def test_too_few_maps_are_refused() -> None:
             (
                 "options 'act' and 'error' got 'TANH' and 'ENTROPY', expected SOFTMAX with "
                 "ENTROPY, or another activation with NORMAL"
-            ),
-        ),
-        (
-            {"output_image_type": "PNG", "output_image_prob": True},
-            NotSupportedError,
-            (
-                "option 'outputImageProb' with outputImageType 'PNG' is not supported yet; "
-                "expected 'WIDE'"
             ),
         ),
     ],

@@ -1,5 +1,6 @@
 from base64 import b64decode
 from io import BytesIO
+from math import log
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_a_label_image_has_the_values_of_the_classes(
 
     assert (made.columns[0].name, made.columns[0].type) == ("_DL_PredImg_", "binary")
     assert opened(values["_DL_PredImg_"][0]) == [shades]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BASE64"])
+def test_probabilities_may_lie_beside_a_label_image(kind: str) -> None:
+    made = classes(image_type=kind, tells_probability=True)
+    names = [column.name for column in made.columns]
+    raw = torch.zeros(1, 2, 1, 4)
+    raw[0, 1, 0, :2] = torch.tensor([log(3.0), -log(4.0)])
+    values = made.add(raw, None)
+
+    assert names[:3] == ["_DL_PredImg_", "_DL_PredP0_", "_DL_PredP1_"]
+    # 3 / (1 + 3) and 1 / (1 + 1/4)
+    assert values["_DL_PredP0_"].tolist() == pytest.approx([0.75])
+    assert values["_DL_PredP1_"].tolist() == pytest.approx([0.8])
 
 
 def test_a_label_image_may_be_text() -> None:
