@@ -114,10 +114,15 @@ def _number(cell: object, name: str, row: int) -> float:
         return float("nan")
     if isinstance(cell, (bool, int, float, np.number, np.bool_)):
         return float(cell)
-    shown = f"{len(cell)} bytes" if isinstance(cell, bytes) else repr(cell)
+    got = f"{len(cell)} bytes" if isinstance(cell, bytes) else shown(cell)
     raise DataError(
-        f"column {name!r}, row {row} got {shown}, expected a number", column=name, row=row
+        f"column {name!r}, row {row} got {got}, expected a number", column=name, row=row
     )
+
+
+def shown(cell: object) -> str:
+    """Return a cell as a message shows it: a number of an array as a plain one."""
+    return repr(cell.item() if isinstance(cell, np.generic) else cell)
 
 
 def text_of(value: object) -> str | None:

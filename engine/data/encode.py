@@ -19,6 +19,7 @@ from engine.data.columns import (
     numbers,
     pick,
     row_count,
+    shown,
 )
 from engine.data.forms import READERS
 from engine.data.images import decode_image
@@ -168,8 +169,8 @@ class Encoder:
         if count and self.purpose == "train":
             row = int(np.flatnonzero(unseen)[0])
             raise DataError(
-                f"target {target.name!r}, row {first_row + row} got {column[row]!r}, expected "
-                f"one of the {len(target.levels)} levels of the schema",
+                f"target {target.name!r}, row {first_row + row} got {shown(column[row])}, "
+                f"expected one of the {len(target.levels)} levels of the schema",
                 target=target.name,
                 row=first_row + row,
             )
@@ -261,7 +262,7 @@ def _images(
         cell = column[row]
         if not isinstance(cell, bytes):
             raise DataError(
-                f"column {source.column!r}, row {first_row + int(row)} got {cell!r}, "
+                f"column {source.column!r}, row {first_row + int(row)} got {shown(cell)}, "
                 "expected the bytes of an image",
                 column=source.column,
                 row=first_row + int(row),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.data.columns import Columns, Mask, is_character, numbers
+from engine.data.columns import Columns, Mask, is_character, numbers, shown
 from engine.data.images import image_size
 from engine.data.lengths import true_lengths
 from engine.data.profile import LevelProfile, NumericProfile
@@ -302,8 +302,8 @@ def text_cell(cell: object, name: str, row: int) -> str:
     """
     if isinstance(cell, str):
         return cell
-    shown = f"{len(cell)} bytes" if isinstance(cell, bytes) else repr(cell)
-    raise DataError(f"column {name!r}, row {row} got {shown}, expected text", column=name, row=row)
+    got = f"{len(cell)} bytes" if isinstance(cell, bytes) else shown(cell)
+    raise DataError(f"column {name!r}, row {row} got {got}, expected text", column=name, row=row)
 
 
 def present_cells(columns: Columns, name: str) -> Mask:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.columns import Columns, Float64, Mask, numbers, pick, row_count, text_of
+from engine.data.columns import Columns, Float64, Mask, numbers, pick, row_count, shown, text_of
 from engine.data.images import decode_image
 from engine.data.targets import Reading, TargetRequest, refuse_none
 from engine.data.variables import PixelsTarget
@@ -125,7 +125,7 @@ class Layout:
         name = self.names[0]
         if not isinstance(cell, bytes):
             raise DataError(
-                f"column {name!r}, row {row} got {cell!r}, expected the bytes of an image",
+                f"column {name!r}, row {row} got {shown(cell)}, expected the bytes of an image",
                 column=name,
                 row=row,
             )

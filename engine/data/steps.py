@@ -5,7 +5,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.data.columns import Columns, Mask, find_name, level_codes, numbers, pick, row_count
+from engine.data.columns import (
+    Columns,
+    Mask,
+    find_name,
+    level_codes,
+    numbers,
+    pick,
+    row_count,
+    shown,
+)
 from engine.data.lengths import Lengths, true_lengths
 from engine.data.profile import LevelProfile, NumericProfile
 from engine.data.targets import Reading, TargetRequest, interval, numeric_or_levels, refuse_none
@@ -95,7 +104,7 @@ def read_nominal_steps(target: NominalSteps, reading: Reading) -> npt.NDArray[np
         name = target.columns[step]
         raise DataError(
             f"target {name!r}, row {reading.first_row + row} got "
-            f"{pick(reading.columns, name)[row]!r}, expected one of the {len(target.levels)} "
+            f"{shown(pick(reading.columns, name)[row])}, expected one of the {len(target.levels)} "
             "levels of the schema",
             target=name,
             row=reading.first_row + row,

@@ -9,6 +9,7 @@ from engine.data.columns import (
     numbers,
     pick,
     row_count,
+    shown,
     text_of,
 )
 from engine.errors import DataError
@@ -52,6 +53,21 @@ def test_text_and_columns_without_any_value_are_character() -> None:
     assert is_character(np.array(["a", "b"]))
     assert not is_character(np.array([1.0, np.nan]))
     assert not is_character(objects(1, None))
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (np.int64(3), "3"),
+        (np.float64(0.5), "0.5"),
+        (np.str_("a"), "'a'"),
+        ("a", "'a'"),
+        (2, "2"),
+        (None, "None"),
+    ],
+)
+def test_a_message_shows_plain_values(cell: object, text: str) -> None:
+    assert shown(cell) == text
 
 
 def test_missing_numbers_are_nan_whatever_holds_them() -> None:

@@ -177,6 +177,15 @@ def test_training_refuses_a_level_the_schema_does_not_have() -> None:
         encoder.encode({**TABLE, "y": objects("no", "maybe", "no")})
 
 
+def test_a_number_of_an_array_is_shown_as_a_plain_one() -> None:
+    table = {**TABLE, "y": np.array([0, 1, 0])}
+    encoder = Encoder(learned(network(), table, nominals=("y",)))
+    with pytest.raises(
+        DataError, match=r"^target 'y', row 2 got 7, expected one of the 2 levels of the schema$"
+    ):
+        encoder.encode({**table, "y": np.array([0, 1, 7])})
+
+
 def test_encoding_does_not_depend_on_how_rows_are_batched() -> None:
     schema = learned(network(), TABLE)
     parts: list[Array] = []
