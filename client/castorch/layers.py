@@ -416,7 +416,8 @@ class Input(Layer):
         dropout: Rate of dropped inputs; None takes the rate of the training run.
         channel_order: Order in which the channels of a colour image are laid out (default BGR).
         random_flip: Flip half of the images in training: H left to right, V upside down, HV each by
-            itself (default NONE).
+            itself. The true boxes of detection and the label images of segmentation turn with them
+            (default NONE).
         random_crop: Cut images down to the layer's size in training, at random; see above (default
             NONE).
         random_mutation: RANDOM: change saturation, contrast and brightness in training, by a fifth

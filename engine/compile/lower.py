@@ -8,6 +8,7 @@ from torch import Tensor, fx, nn
 
 from engine.compile.moments import EpochMoments
 from engine.compile.steps import sequence_inputs, wire_lengths
+from engine.compile.turns import Turns
 from engine.errors import GraphError
 from engine.graph.dealing import dealt_parts
 from engine.graph.infer import check_trainable, known_shapes, known_sources
@@ -39,6 +40,7 @@ class CompiledModel:
         specs: the place of every tensor in the weight table.
         tasks: loss, fit error and prediction by name of task layer, in order of id.
         loss_scales: factor of a task's loss where it is not 1, by name of task layer.
+        turns: flips targets that are places in an image with it.
         moments: batch normalisation statistics of the running epoch.
     """
 
@@ -57,6 +59,10 @@ class CompiledModel:
             for node in graph.nodes
             if isinstance(node.layer, TaskLayer)
         }
+        images = {
+            name: module.get_submodule(module_name(graph.node(name).id)) for name in self.inputs
+        }
+        self.turns = Turns(graph, images, self.tasks)
         self.loss_scales: Mapping[str, float] = {}
         self.channels_last = False
         self.moments = EpochMoments([m for m in module.modules() if isinstance(m, BatchNorm)])

@@ -72,7 +72,8 @@ class Input(Layer):
     channel_order: Literal["BGR", "RGB"] = "BGR"
     """Order in which the channels of a colour image are laid out."""
     random_flip: FlipKind = "NONE"
-    """Flip half of the images in training: H left to right, V upside down, HV each by itself."""
+    """Flip half of the images in training: H left to right, V upside down, HV each by itself.
+    The true boxes of detection and the label images of segmentation turn with them."""
     random_crop: CropKind = "NONE"
     """Cut images down to the layer's size in training, at random; see above."""
     random_mutation: MutationKind = "NONE"

@@ -48,6 +48,9 @@ class Augment(Chance):
 
     Every image of a batch has draws of its own.
 
+    Attributes:
+        turned: by axis, which images of the last batch were flipped, bool (N, 1, 1, 1).
+
     Shapes: raw values (N, C, H, W) → (N, C, P, Q).
 
     Source: the deepLearn reference, layer type input; RANDOMRESIZED as in Szegedy et al., "Going
@@ -60,15 +63,18 @@ class Augment(Chance):
         super().__init__()
         self.size = size
         self.augmentation = augmentation
+        self.turned: dict[int, Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         x = self._crop(x)
+        self.turned = {}
         if not self.training:
             return x
         for letter, axis in (("H", WIDTH), ("V", HEIGHT)):
             if letter in self.augmentation.flip.replace("NONE", ""):
                 turned = self._drawn(x) < 0.5
                 x = torch.where(turned, x.flip(axis), x)
+                self.turned[axis] = turned
         return x if self.augmentation.mutation == "NONE" else self._recolour(x)
 
     def _crop(self, x: Tensor) -> Tensor:

@@ -207,14 +207,15 @@ def not_finite(
 def _sums(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the sums of loss and fit error of a mini-batch, by the weights of its rows."""
     raw = model(batch.inputs)
-    weights = batch.targets.get(WEIGHT)
+    targets = model.turns.turned(batch.targets)
+    weights = targets.get(WEIGHT)
     share = None if weights is None else factors(weights)
     losses, errors = [], []
     for name, task in model.tasks.items():
-        loss = task.loss(raw[name], batch.targets[name])
+        loss = task.loss(raw[name], targets[name])
         losses.append((loss if share is None else loss * share).sum() * model.loss_scale(name))
         with torch.no_grad():
-            error = task.fit_error(raw[name].detach(), batch.targets[name])
+            error = task.fit_error(raw[name].detach(), targets[name])
             errors.append((error if share is None else error * share).sum())
     return _sum(losses), _sum(errors)
 
