@@ -32,7 +32,7 @@ SIDE = 160  # pixels of the pictures the network sees
 CELLS = 10  # on a side of the grid: the maps are halved four times
 ANCHORS = 5
 MAPS = (16, 32, 48, 96)
-EPOCHS = 10
+EPOCHS = 20
 MOST_OBJECTS = 40
 RIGHT_OVERLAP = 0.5
 RECALLS = np.linspace(0, 1, 11)  # of the eleven-point average precision
@@ -42,7 +42,7 @@ OPTIMIZER = {
         "method": "ADAM",
         "learning_rate": 0.001,
         "learning_rate_policy": "MULTISTEP",
-        "steps": [6, 8],
+        "steps": [14, 18],
         "gamma": 0.3,
     },
     "mini_batch_size": 8,
@@ -166,7 +166,7 @@ def declare(session: Session, anchors: Sequence[float], classes: int) -> Model:
         coord_scale=5,
         object_scale=5,
         class_scale=2,
-        detection_threshold=0.1,
+        detection_threshold=0.02,
         iou_threshold=0.4,
         max_boxes=MOST_OBJECTS,
         max_label_per_image=MOST_OBJECTS,
