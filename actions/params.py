@@ -1,11 +1,12 @@
 """Parameter types that actions share."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny
 
 from actions.ports import Name, Output
-from engine.layers.base import Layer
+from actions.query import Order
+from engine.layers.base import Layer, Synonyms
 
 NAME_LENGTH = 256
 """Longest name of a table, column or layer, in characters."""
@@ -54,19 +55,35 @@ AnyLayer = SerializeAsAny[Layer]
 """A layer of any registered type, chosen by its ``type``."""
 
 
+class SortItem(ActionParams):
+    """A column to order by; a bare string stands for its name."""
+
+    shorthand = "name"
+    later = ("formatted",)
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    """Name of the column; `` desc`` after it turns the order around."""
+    order: Annotated[
+        Literal["ASCENDING", "DESCENDING"], Synonyms({"ASC": "ASCENDING", "DESC": "DESCENDING"})
+    ] = "ASCENDING"
+    """ASCENDING begins with missing values, DESCENDING ends with them."""
+
+    @property
+    def parsed(self) -> Order:
+        name, _, direction = self.name.rpartition(" ")
+        if name and direction.lower() in ("asc", "desc"):
+            return Order(name.strip(), direction.lower() == "desc")
+        return Order(self.name, self.order == "DESCENDING")
+
+
 class TableRef(ActionParams):
     """A table to read, whole or in part; a bare string stands for its name."""
 
     shorthand = "name"
     later = (
-        "groupBy",
-        "groupByMode",
-        "orderBy",
         "computedVars",
         "computedVarsProgram",
         "importOptions",
-        "singlePass",
-        "computedOnDemand",
         "dataSourceOptions",
     )
 
@@ -78,6 +95,17 @@ class TableRef(ActionParams):
     """Condition that chooses rows, for example ``x > 1 and label = 'cat'``."""
     vars: tuple[Variable, ...] = ()
     """Columns to read, in this order; left out: all."""
+    group_by: tuple[Variable, ...] = ()
+    """Columns whose values divide the rows into groups, each with an answer of its own, in the
+    actions that make groups; others read the table whole."""
+    group_by_mode: Literal["NOSORT", "REDISTRIBUTE"] = "NOSORT"
+    """Accepted; groups come in the order of their values either way."""
+    order_by: tuple[SortItem, ...] = ()
+    """Columns to order the rows by, where an action does not order them itself."""
+    single_pass: bool = False
+    """Accepted; rows are read as often as an action needs them."""
+    computed_on_demand: bool = False
+    """Accepted; computed columns always are."""
 
     @property
     def address(self) -> Name:

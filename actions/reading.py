@@ -85,7 +85,8 @@ def open_table(
     Args:
         ctx: the stores to look in.
         ref: the table, its ``where`` and its ``vars``.
-        order: columns to order by; missing values are lowest.
+        order: columns to order by in place of the ``orderBy`` of the reference; missing values
+            are lowest.
         offset: rows to leave out, counted after ``where`` and ordering.
         limit: rows to read; None reads all.
         columns: columns to read in place of the ``vars`` of the reference.
@@ -96,6 +97,7 @@ def open_table(
         InvalidExpression: the condition cannot be read.
     """
     info = ctx.tables.find(ref.address)
+    order = order or tuple(item.parsed for item in ref.order_by)
     query = Query(ref.where, columns or ref.columns, order, offset, limit)
     table = OpenTable(ctx, info, query)
     _ = table.plan  # fails now, and not at the first row

@@ -23,11 +23,16 @@ class Column:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A small table of an answer; data tables are fetched in pages instead."""
+    """A small table of an answer; data tables are fetched in pages instead.
+
+    Attributes:
+        attributes: facts about the whole table, such as which group of rows it is about.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     title: str = ""
+    attributes: Mapping[str, Cell] = field(default_factory=dict)
 
     def records(self) -> list[dict[str, Cell]]:
         """Return the rows as dictionaries by column name."""
@@ -91,4 +96,7 @@ def _table(table: ResultTable) -> dict[str, Json]:
         for column in table.columns
     ]
     rows: list[Json] = [[json_value(cell) for cell in row] for row in table.rows]
-    return {"columns": columns, "rows": rows, "title": table.title}
+    shown: dict[str, Json] = {"columns": columns, "rows": rows, "title": table.title}
+    if table.attributes:
+        shown["attributes"] = {name: json_value(each) for name, each in table.attributes.items()}
+    return shown

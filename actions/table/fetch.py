@@ -1,43 +1,21 @@
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from actions.columns import result_columns, result_rows
 from actions.context import Context
 from actions.errors import InvalidParameters, TooLarge
-from actions.params import NAME_LENGTH, ActionParams, TableRef, Variable
-from actions.query import Order
+from actions.params import ActionParams, SortItem, TableRef, Variable
 from actions.reading import OpenTable, open_table
 from actions.registry import action
 from actions.results import ActionResult, Cell, Column, ResultTable
-from engine.layers.base import Aliases, Synonyms
+from engine.layers.base import Aliases
 
 PAGE_ROWS = 20
 """Rows of a page when nothing says how many, as in CAS."""
 ANSWER_BYTES = 64 << 20
 """Most bytes of column values in one answer."""
-
-
-class SortItem(ActionParams):
-    """A column to order by; a bare string stands for its name."""
-
-    shorthand = "name"
-    later = ("formatted",)
-
-    name: str = Field(min_length=1, max_length=NAME_LENGTH)
-    """Name of the column; `` desc`` after it turns the order around."""
-    order: Annotated[
-        Literal["ASCENDING", "DESCENDING"], Synonyms({"ASC": "ASCENDING", "DESC": "DESCENDING"})
-    ] = "ASCENDING"
-    """ASCENDING begins with missing values, DESCENDING ends with them."""
-
-    @property
-    def parsed(self) -> Order:
-        name, _, direction = self.name.rpartition(" ")
-        if name and direction.lower() in ("asc", "desc"):
-            return Order(name.strip(), direction.lower() == "desc")
-        return Order(self.name, self.order == "DESCENDING")
 
 
 class FetchParams(ActionParams):

@@ -13,13 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from actions.context import Context
-from actions.params import TableRef
+from actions.params import SortItem, TableRef
 from actions.ports import TableInfo
 from actions.reading import open_table
 from actions.results import Json, json_value, to_json
 from actions.run import run_action
 from actions.spelling import from_wire
-from actions.table.fetch import SortItem
 from server.routes.actions import succeeded
 from server.routes.bodies import parse_object, spool_body
 from server.routes.dependencies import AppResources, CallerSession, answer

@@ -53,3 +53,11 @@ def test_rows_of_a_table_are_records_by_name() -> None:
     table = ResultTable((Column("a", "int64"), Column("b", "string")), ((1, "x"),))
 
     assert table.records() == [{"a": 1, "b": "x"}]
+
+
+def test_facts_about_a_table_are_told_where_there_are_any() -> None:
+    table = ResultTable((Column("a", "int64"),), ((1,),), "", {"ByVar1": "g", "ByVar1Value": 2.0})
+
+    answer = to_json(ActionResult({"T": table}))
+
+    assert answer["tables"]["T"]["attributes"] == {"ByVar1": "g", "ByVar1Value": 2.0}  # type: ignore[index,call-overload]
