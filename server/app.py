@@ -8,7 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from server.errors import UnexpectedFailures, add_error_handlers
 from server.middleware import EarlyAnswers, RequestIds
 from server.openapi import describe
-from server.routes import actions, health, jobs, reflection, sessions, tables
+from server.routes import actions, health, jobs, metrics, reflection, sessions, tables
+from server.telemetry import Measured, Telemetry
 from server.wiring import Resources
 
 TITLE = "castorch"
@@ -18,11 +19,13 @@ def create_app(resources: Resources) -> FastAPI:
     """Return the application over opened resources; whoever opened them closes them."""
     app = FastAPI(title=TITLE, version=health.VERSION, docs_url=None, redoc_url=None)
     app.state.resources = resources
-    for module in (health, sessions, reflection, actions, tables, jobs):
+    app.state.telemetry = Telemetry(resources)
+    for module in (health, metrics, sessions, reflection, actions, tables, jobs):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(UnexpectedFailures)
     app.add_middleware(EarlyAnswers)
+    app.add_middleware(Measured, telemetry=app.state.telemetry)
     app.add_middleware(RequestIds)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's way to do it
     app.add_api_route("/v1/openapi.json", app.openapi, include_in_schema=False)

@@ -18,6 +18,7 @@ from server.failures import failure
 from server.routes.bodies import parse_object
 from server.routes.dependencies import AppResources, CallerSession, RawBody, answer
 from server.routes.jobs import job_json
+from server.telemetry import called
 from server.wiring import Resources, context_for
 
 router = APIRouter(prefix="/v1/actions", tags=["actions"])
@@ -39,6 +40,7 @@ async def call_action(
     """
     started = time.monotonic()
     declared = find(name)
+    called(request.state, declared.name)
     if declared.takes_upload:
         raise InvalidParameters(
             f"action {declared.name!r} got no file, expected one; PUT it to /v1/tables/NAME",

@@ -23,6 +23,7 @@ from server.routes.actions import succeeded
 from server.routes.bodies import parse_object, spool_body
 from server.routes.dependencies import AppResources, CallerSession, answer
 from server.routes.streams import ENCODERS
+from server.telemetry import called
 from server.wiring import context_for
 
 router = APIRouter(prefix="/v1/tables", tags=["tables"])
@@ -118,6 +119,7 @@ async def upload_table(
 ) -> Response:
     """Make a table of the file in the body: CSV, Parquet, an Arrow stream, JSON, zipped images."""
     started = time.monotonic()
+    called(request.state, "table.upload")
     raw = query.parameters(name, request.headers.get("content-type", ""))
     with resources.spool.file() as path:
         await spool_body(request, path)

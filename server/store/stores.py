@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from actions.ports import Session
+from actions.ports import JobState, Session
 from server.store.caslibs import SqlCaslibStore, add_public
 from server.store.catalogue import Catalogue
 from server.store.checkpoints import SqlJobCheckpoint
 from server.store.connect import Clock, Database, open_database, utc_now
+from server.store.job_counts import count_jobs
 from server.store.jobs import SqlJobStore
 from server.store.migrations import upgrade
 from server.store.models import SqlModelStore
@@ -94,6 +95,10 @@ class SqlStores:
                 in the middle of it finish.
         """
         return collect(self.database, lease_s=lease_s, grace_s=grace_s)
+
+    def count_jobs(self) -> dict[JobState, int]:
+        """Return the number of jobs of all users in every state."""
+        return count_jobs(self.database)
 
     def ping(self) -> None:
         """Ask the database for a sign of life.
