@@ -101,7 +101,7 @@ def plan(query: Query, schema: pa.Schema, table: str = "the table") -> Plan:
 def _try_out(where: str, condition: Condition, schema: pa.Schema) -> None:
     """Run a condition on no rows, so that a wrong one fails before any row is read."""
     empty = pa.Table.from_batches([], schema)
-    with _duckdb(1) as database, _explained(where):
+    with closed_database(1) as database, _explained(where):
         _keep(database, condition, empty)
 
 
@@ -153,7 +153,7 @@ def sliced(
 def _filtered(
     where: str, condition: Condition, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    with _duckdb(1) as database:
+    with closed_database(1) as database:
         for batch in batches:
             with _explained(where):
                 keep = _keep(database, condition, pa.Table.from_batches([batch]))
@@ -190,7 +190,7 @@ def _ordered(
         f"SELECT {columns} FROM rows ORDER BY {keys}, {quoted(_ROW)}"  # noqa: S608 - names are quoted
         f"{limit} OFFSET {found.query.offset}"
     )
-    with _duckdb(threads) as database, _explained("orderBy", failures):
+    with closed_database(threads) as database, _explained("orderBy", failures):
         schema = first.schema.append(pa.field(_ROW, pa.int64()))
         database.register("rows", pa.RecordBatchReader.from_batches(schema, numbered))
         reader = database.sql(sql).to_arrow_reader(SORTED_ROWS)
@@ -234,7 +234,8 @@ def _explained(where: str, failures: Sequence[Exception] = ()) -> Iterator[None]
 
 
 @contextmanager
-def _duckdb(threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def closed_database(threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB that sees nothing but what is registered with it, and may use some disk."""
     with TemporaryDirectory(prefix="castorch-order-") as folder:
         config: dict[str, str | bool | int | float | list[str]] = {
             "enable_external_access": "false",

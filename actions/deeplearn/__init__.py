@@ -3,10 +3,21 @@
 from actions.deeplearn import (
     add_layer,
     build_model,
+    dl_join,
+    dl_label_target,
     dl_score,
     dl_train,
     model_info,
     remove_layer,
 )
 
-__all__ = ["add_layer", "build_model", "dl_score", "dl_train", "model_info", "remove_layer"]
+__all__ = [
+    "add_layer",
+    "build_model",
+    "dl_join",
+    "dl_label_target",
+    "dl_score",
+    "dl_train",
+    "model_info",
+    "remove_layer",
+]

@@ -17,6 +17,8 @@ ACTION_NAMES = {
     "castorch.summary",
     "deepLearn.addLayer",
     "deepLearn.buildModel",
+    "deepLearn.dlJoin",
+    "deepLearn.dlLabelTarget",
     "deepLearn.dlScore",
     "deepLearn.dlTrain",
     "deepLearn.modelInfo",

@@ -12,7 +12,7 @@ from actions.context import Context
 from actions.memory import MemoryStores
 from actions.registry import ACTIONS
 from actions.results import Json
-from tests.actions.house import picture
+from tests.actions.house import picture, put
 
 PAGES = Path(__file__).parents[2] / "docs" / "actions"
 NETWORK: list[Json] = [
@@ -55,6 +55,8 @@ def world(tmp_path: Path) -> Context:
             "optimizer": {"totalMiniBatchSize": 16, "maxEpochs": 1},
         },
     )
+    names = {"label_id": [0, 1], "label": ["in", "out"], "place": ["inside", "outside"]}
+    put(ctx, "places", names)
     attic: dict[str, Json] = {"name": "attic", "path": str(shelf), "activeOnAdd": False}
     run_action(ctx, "table.addCaslib", attic)
     return ctx
