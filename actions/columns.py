@@ -1,6 +1,7 @@
 """Columns of Arrow as columns of results, and as the columns the engine reads."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -11,7 +12,18 @@ from actions.results import Cell, Column, ColumnType
 from engine.data.columns import Column as EngineColumn
 from engine.data.columns import Columns
 
+EPOCH_1960_S = 315_619_200
+"""Seconds from 1960-01-01, where CAS begins to count, to 1970-01-01: 3653 days."""
+
 AnyArray: TypeAlias = "pa.Array[Any]"
+
+
+def since_1960(moment: datetime) -> float:
+    """Return a moment as CAS counts it: seconds since 1960-01-01 in UTC.
+
+    Source: CAS REST dialect, tableInfo.
+    """
+    return moment.timestamp() + EPOCH_1960_S
 
 
 def result_columns(schema: pa.Schema) -> tuple[Column, ...]:

@@ -168,6 +168,25 @@ class MemoryTables(View):
         )
         return table.info
 
+    def rename(self, name: Name, new: str, *, label: str | None = None) -> TableInfo:
+        table = self.entry(name)
+        self.in_the_way(Output(Name(new, name.caslib)), moving=table.info.id)
+        kept = table.info.label if label is None else label
+        table.info = replace(table.info, name=new.strip(), label=kept)
+        return table.info
+
+    def annotate(self, table: TableInfo, facts: Mapping[str, Json]) -> TableInfo:
+        for each in self.stores.tables:
+            if each.info.id == table.id:
+                each.info = replace(each.info, attributes={**each.info.attributes, **facts})
+                return each.info
+        raise Conflict(
+            f"the table {table.name!r} in caslib {table.caslib!r} was dropped or replaced "
+            "while its attributes were changed",
+            table=table.name,
+            caslib=table.caslib,
+        )
+
 
 def _cut(
     batches: Sequence[pa.RecordBatch], columns: Sequence[str] | None, first: int, last: int
@@ -298,6 +317,21 @@ class MemorySessions:
         session = replace(self.find(session_id, user), active_caslib=caslib)
         self.stores.sessions[session_id] = session
         return session
+
+    def change(
+        self,
+        session_id: str,
+        user: str,
+        *,
+        name: str | None = None,
+        options: Mapping[str, Json] | None = None,
+    ) -> Session:
+        session = self.find(session_id, user)
+        merged = {**session.options, **(options or {})}
+        kept = {option: value for option, value in merged.items() if value is not None}
+        changed = replace(session, name=session.name if name is None else name, options=kept)
+        self.stores.sessions[session_id] = changed
+        return changed
 
     def end(self, session_id: str, user: str) -> None:
         self.find(session_id, user)

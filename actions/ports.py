@@ -27,6 +27,9 @@ Kind = Literal["data", "model", "weights"]
 Scope = Literal["session", "global"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
+PRIORITY = "priority"
+"""The session option that holds the priority of its jobs."""
+
 FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})
 
 
@@ -155,6 +158,20 @@ class TableStore(Protocol):
     def promote(self, name: Name, target: Output) -> TableInfo:
         """Move a session table to the global scope, under the target's name."""
 
+    def rename(self, name: Name, new: str, *, label: str | None = None) -> TableInfo:
+        """Give a table another name in its caslib and scope, and another label unless None.
+
+        Raises:
+            TableExists: the new name is taken.
+        """
+
+    def annotate(self, table: TableInfo, facts: Mapping[str, Json]) -> TableInfo:
+        """Keep facts with a table, in place of facts of the same names.
+
+        Raises:
+            Conflict: the table was dropped or replaced.
+        """
+
 
 @dataclass(frozen=True)
 class StoredModel:
@@ -241,7 +258,11 @@ class CaslibStore(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """Who calls, and where their tables live."""
+    """Who calls, and where their tables live.
+
+    Attributes:
+        options: session options by their folded names, and the action sets that were loaded.
+    """
 
     id: str
     name: str
@@ -249,6 +270,13 @@ class Session:
     active_caslib: str
     created: datetime
     used: datetime
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def priority(self) -> int:
+        """Of its jobs, where a call does not say another."""
+        found = self.options.get(PRIORITY)
+        return found if isinstance(found, int) else 0
 
 
 Sessions = list[Session]
@@ -272,6 +300,16 @@ class SessionStore(Protocol):
     def activate(self, session_id: str, user: str, caslib: str) -> Session:
         """Make a caslib the active one; that it exists is for the caller to see to."""
 
+    def change(
+        self,
+        session_id: str,
+        user: str,
+        *,
+        name: str | None = None,
+        options: Mapping[str, Json] | None = None,
+    ) -> Session:
+        """Rename a session, or set some of its options; an option of None is forgotten."""
+
     def end(self, session_id: str, user: str) -> None:
         """End a session and drop its tables."""
 
@@ -284,6 +322,8 @@ class Job:
         attempt: how often a worker has taken it.
         resumes: whether its action can go on from a checkpoint.
         lost: how many workers have died at it.
+        priority: jobs of a higher one are taken first.
+        gpu: whether it needs a worker with a graphics processor.
     """
 
     id: str
@@ -301,8 +341,41 @@ class Job:
     attempt: int = 0
     resumes: bool = False
     lost: int = 0
+    priority: int = 0
+    gpu: bool = False
     result: Mapping[str, Json] | None = None
     error: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True)
+class CallKey:
+    """A caller's own name for a call, by which the same call is known when it is sent again.
+
+    Attributes:
+        text: what the caller sent.
+        digest: of all that the call asks for.
+    """
+
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a job is to be queued.
+
+    Attributes:
+        priority: None: that of the session.
+        gpu: it needs a worker with a graphics processor.
+        key: the job of an earlier call with this key is returned in place of a new one.
+    """
+
+    priority: int | None = None
+    gpu: bool = False
+    key: CallKey | None = None
+
+
+PLAIN = Terms()
 
 
 @dataclass(frozen=True)
@@ -344,9 +417,24 @@ class JobStore(Protocol):
         session: Session,
         *,
         resumes: bool = False,
-    ) -> Job: ...
-    def claim(self, owner: str) -> Job | None:
-        """Take the oldest queued job, or None; two workers never get the same one."""
+        terms: Terms = PLAIN,
+    ) -> Job:
+        """Record a job.
+
+        Raises:
+            KeyReused: the key belongs to another call.
+        """
+
+    def claim(self, owner: str, *, gpu: bool = True) -> Job | None:
+        """Take the next queued job, or None; two workers never get the same one.
+
+        Jobs of a higher priority come first; among equals the sessions take turns, and the jobs of
+        a session keep their order.
+
+        Args:
+            owner: the worker.
+            gpu: whether the worker may take jobs that need a graphics processor.
+        """
 
     def beat(self, job_id: str, owner: str) -> bool:
         """Renew the lease and return whether a cancel was asked for.
@@ -392,5 +480,8 @@ class JobStore(Protocol):
         Those whose action cannot resume, or that have lost too many workers, fail.
         """
 
-    def recover_expired(self, lease_s: float) -> Jobs:
-        """Do the same with running jobs whose owner has not beaten for longer than the lease."""
+    def running(self) -> Jobs:
+        """Return the jobs that run, of all users."""
+
+    def recover_silent(self, seen: Job, reason: str) -> Jobs:
+        """Do the same with a job, unless its owner has beaten since it was seen."""

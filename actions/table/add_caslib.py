@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from actions.answers import Declared, result_table
 from actions.context import Context
@@ -8,6 +8,7 @@ from actions.params import ActionParams, TableName
 from actions.ports import Caslib, Scope
 from actions.registry import action
 from actions.results import ActionResult, Cell, ResultTable
+from engine.errors import NotSupportedError
 from engine.layers.base import Aliases
 
 COLUMNS: Declared = (
@@ -15,15 +16,34 @@ COLUMNS: Declared = (
     ("Type", "string"),
     ("Description", "string"),
     ("Path", "string"),
-    ("Active", "int64"),
-    ("Global", "int64"),
+    ("Definition", "string"),
+    ("Subdirs", "double"),
+    ("Local", "double"),
+    ("Active", "double"),
+    ("Personal", "double"),
+    ("Hidden", "double"),
+    ("Transient", "double"),
+    ("Global", "double"),
 )
+"""Those of CAS in its order, then our ``Global``."""
+
+PERSONAL = "CASUSER"
+"""The caslib that every user has."""
+
+SourceType = Literal["PATH", "DNFS", "HDFS"]
+
+
+class DataSource(ActionParams):
+    """Where the files of a caslib are."""
+
+    src_type: SourceType = "PATH"
+    """PATH: a folder of the server; of the others there are none."""
 
 
 class AddCaslibParams(ActionParams):
     """Parameters of table.addCaslib."""
 
-    later = ("dataSource", "subDirectories", "createDirectory", "hidden", "transient")
+    later = ("createDirectory", "hidden", "transient")
 
     name: Annotated[TableName, Aliases("caslib")]
     """Name of the caslib."""
@@ -35,6 +55,10 @@ class AddCaslibParams(ActionParams):
     """Whether only this session sees it."""
     active_on_add: bool = True
     """Make it the session's active caslib."""
+    data_source: DataSource = DataSource()
+    """Kind of the caslib."""
+    sub_directories: Annotated[bool, Aliases("subDirs")] = True
+    """Accepted; folders inside the folder are always reached."""
 
 
 @action("table.addCaslib")
@@ -43,8 +67,15 @@ def add_caslib(ctx: Context, p: AddCaslibParams) -> ActionResult:
 
     Raises:
         PathForbidden: the folder lies outside those the server allows, or is none.
+        NotSupportedError: ``dataSource`` is no folder.
         Conflict: the name is taken.
     """
+    if p.data_source.src_type != "PATH":
+        raise NotSupportedError(
+            f"parameter 'dataSource.srcType' got {p.data_source.src_type!r}, which is not "
+            "supported yet; expected 'PATH'",
+            parameter="dataSource.srcType",
+        )
     folder = _allowed(ctx, p.path)
     scope: Scope = "session" if p.session else "global"
     caslib = ctx.caslibs.add(Caslib(p.name, folder, scope, p.description))
@@ -75,9 +106,15 @@ def caslib_table(caslibs: list[Caslib], active: str) -> ResultTable:
             each.name,
             "PATH",
             each.description,
-            f"{each.path}/",
-            int(each.name.lower() == active.lower()),
-            int(each.scope == "global"),
+            f"{each.path}/".replace("//", "/"),
+            "",
+            1.0,
+            float(each.scope != "global"),
+            float(each.name.lower() == active.lower()),
+            float(each.name.upper() == PERSONAL),
+            0.0,
+            0.0,
+            float(each.scope == "global"),
         )
         for each in caslibs
     ]

@@ -138,7 +138,7 @@ class Session:
 
     def tables(self, caslib: str | None = None) -> ResultTable:
         """Return the catalogue: every table the session sees."""
-        return self.run("table.tableInfo", caslib=caslib)["TableInfo"]
+        return self.run("table.tableInfo", caslib=caslib or "*")["TableInfo"]
 
     def model(
         self,

@@ -1,12 +1,13 @@
 """Where tables of every kind are found and placed; shared by the stores of one session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, or_, select, update
 
 from actions.errors import (
+    Conflict,
     InvalidParameters,
     SessionNotFound,
     TableExists,
@@ -15,6 +16,7 @@ from actions.errors import (
 )
 from actions.files.links import hidden_file
 from actions.ports import Caslib, Kind, Name, Output, Session, TableInfo
+from actions.results import Json
 from engine.graph.spec import fold
 from server.store.caslibs import SqlCaslibStore
 from server.store.names import check_name, did_you_mean
@@ -146,6 +148,49 @@ class Catalogue:
             )
         )
         return _info(connection.execute(_entries().where(tables.c.id == info.id)).one())
+
+    def rename(
+        self, connection: Connection, name: Name, new: str, label: str | None, *, now: datetime
+    ) -> TableInfo:
+        """Give a table another name in its caslib and scope, and another label unless None.
+
+        Raises:
+            TableNotFound: the session sees no such table.
+            TableExists: the new name is taken.
+            InvalidParameters: the new name cannot be stored.
+        """
+        self._hold_session(connection)
+        target = Output(Name(new, name.caslib))
+        home = self._lock_homes(connection, [target])[0]
+        info = self.entry(connection, name)
+        self._make_room(connection, target, home, now=now, moving=info.id)
+        values = {"name": new.strip(), "folded": fold(new)}
+        values |= {} if label is None else {"label": label}
+        connection.execute(update(tables).where(tables.c.id == info.id).values(values))
+        return _info(connection.execute(_entries().where(tables.c.id == info.id)).one())
+
+    def annotate(
+        self, connection: Connection, table: TableInfo, facts: Mapping[str, Json]
+    ) -> TableInfo:
+        """Keep facts with a table, in place of facts of the same names.
+
+        Raises:
+            Conflict: the table was dropped or replaced.
+        """
+        query = select(contents.c.attributes).join(tables, tables.c.id == contents.c.id)
+        known = connection.scalar(query.where(tables.c.id == table.id).with_for_update())
+        if known is None:
+            raise Conflict(
+                f"the table {table.name!r} in caslib {table.caslib!r} was dropped or replaced "
+                "while its attributes were changed",
+                table=table.name,
+                caslib=table.caslib,
+            )
+        merged = {**known, **facts}
+        connection.execute(
+            update(contents).where(contents.c.id == table.id).values(attributes=merged)
+        )
+        return replace(table, attributes=merged)
 
     def _place(
         self,

@@ -223,6 +223,27 @@ class SqlTableStore:
         with self._database.write() as connection:
             return self._catalogue.promote(connection, name, target, now=self._database.now())
 
+    def rename(self, name: Name, new: str, *, label: str | None = None) -> TableInfo:
+        """Give a table another name in its caslib and scope, and another label unless None.
+
+        Raises:
+            TableNotFound: the session sees no such table.
+            TableExists: the new name is taken.
+            InvalidParameters: the new name cannot be stored.
+        """
+        now = self._database.now()
+        with self._database.write() as connection:
+            return self._catalogue.rename(connection, name, new, label, now=now)
+
+    def annotate(self, table: TableInfo, facts: Mapping[str, Json]) -> TableInfo:
+        """Keep facts with a table, in place of facts of the same names.
+
+        Raises:
+            Conflict: the table was dropped or replaced.
+        """
+        with self._database.write() as connection:
+            return self._catalogue.annotate(connection, table, facts)
+
     def _described(self, table: TableInfo) -> tuple[pa.Schema, Caslib | None]:
         """Return the columns of a data table and, of a link, the caslib its file lies in."""
         check_kind(table, "data")

@@ -396,3 +396,52 @@ def test_a_reader_is_told_when_the_content_is_gone(stores: SqlStores, mine: Sess
         next(reading)
     with pytest.raises(Conflict, match=message):
         mine.tables.schema(table)
+
+
+def test_a_table_is_renamed_in_its_caslib_and_scope(mine: SessionStores) -> None:
+    put(mine, "t", 1)
+
+    renamed = mine.tables.rename(Name("T"), "u", label="one number")
+
+    assert (renamed.name, renamed.scope, renamed.label) == ("u", "session", "one number")
+    assert numbers_of(mine, mine.tables.find(Name("U"))) == [1]
+    with pytest.raises(TableNotFound):
+        mine.tables.find(Name("t"))
+    assert mine.tables.rename(Name("u"), "U").label == "one number"
+
+
+def test_a_renamed_global_table_stays_global(mine: SessionStores) -> None:
+    put(mine, "t", 1, promote=True)
+
+    assert mine.tables.rename(Name("t"), "u").scope == "global"
+
+
+def test_a_table_is_not_renamed_onto_another(mine: SessionStores) -> None:
+    put(mine, "t", 1)
+    put(mine, "u", 2)
+
+    with pytest.raises(TableExists, match=r"^the table 'u' exists in caslib 'CASUSER'; "):
+        mine.tables.rename(Name("t"), "U")
+    assert names(mine.tables.list()) == ["t", "u"]
+
+
+def test_facts_may_be_added_later(mine: SessionStores) -> None:
+    table = put(mine, "t", 1)
+
+    mine.tables.annotate(table, {"origin": "here", "count": 2})
+    annotated = mine.tables.annotate(table, {"count": 3})
+
+    assert annotated.attributes == {"origin": "here", "count": 3}
+    assert mine.tables.find(Name("t")).attributes == {"origin": "here", "count": 3}
+
+
+def test_a_table_that_was_replaced_takes_no_facts(mine: SessionStores) -> None:
+    table = put(mine, "t", 1)
+    put(mine, "t", 2, replace=True)
+
+    message = (
+        r"^the table 't' in caslib 'CASUSER' was dropped or replaced while its attributes were "
+        r"changed$"
+    )
+    with pytest.raises(Conflict, match=message):
+        mine.tables.annotate(table, {"count": 3})

@@ -27,12 +27,12 @@ def test_all_tables_are_listed_with_their_kind(run: Run) -> None:
     listed = run("table.tableInfo").tables["TableInfo"].records()
 
     assert next((row["Name"], row["Kind"], row["Rows"], row["Global"]) for row in listed) == (
-        "cats",
+        "CATS",
         "data",
         3,
         0,
     )
-    assert [row["Name"] for row in listed] == ["cats", "net"]
+    assert [row["Name"] for row in listed] == ["CATS", "NET"]
 
 
 def test_one_table_may_be_asked_for(run: Run) -> None:
@@ -48,7 +48,7 @@ def test_columns_are_described(run: Run) -> None:
     info = run("table.columnInfo", table="cats").tables["ColumnInfo"].records()
 
     assert [(row["Column"], row["ID"], row["Type"], row["RawLength"]) for row in info] == [
-        ("name", 1, "varchar", 8),
+        ("name", 1, "varchar", 3),  # Tom
         ("age", 2, "int64", 8),
     ]
     only = run("table.columnInfo", table="cats", inputs="AGE").tables["ColumnInfo"]

@@ -260,8 +260,14 @@ class TestCaslibs:
                 "Type": "PATH",
                 "Description": "",
                 "Path": f"{folder}/",
-                "Active": 0,
-                "Global": 0,
+                "Definition": "",
+                "Subdirs": 1.0,
+                "Local": 1.0,
+                "Active": 0.0,
+                "Personal": 0.0,
+                "Hidden": 0.0,
+                "Transient": 0.0,
+                "Global": 0.0,
             }
         ]
         listed = allowed("table.fileInfo", caslib="MINE").tables["FileInfo"].records()

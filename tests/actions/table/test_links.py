@@ -82,7 +82,7 @@ def test_the_catalogue_says_where_a_link_lies(run: Run) -> None:
 
     found = {row["Name"]: row for row in only(run, "table.tableInfo")}
 
-    link, copy = found["people"], found["copy"]
+    link, copy = found["PEOPLE"], found["COPY"]
     assert (link["SourceName"], link["SourceCaslib"]) == ("people.csv", "CASUSER")
     assert (link["Kind"], link["Rows"], link["Size"]) == ("data", 3, len(PEOPLE))
     assert (copy["SourceName"], copy["SourceCaslib"]) == (None, None)
