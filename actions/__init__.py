@@ -4,7 +4,16 @@ Importing this package registers all actions and all layer types.
 """
 
 import engine.layers  # noqa: F401 - fills the registry of layer types
-from actions import builtin, deeplearn, image, native, session, table  # noqa: F401 - register
+from actions import (  # noqa: F401 - register
+    builtin,
+    deeplearn,
+    image,
+    native,
+    session,
+    sessionprop,
+    simple,
+    table,
+)
 from actions.context import Context
 from actions.registry import ACTIONS
 from actions.run import run_action

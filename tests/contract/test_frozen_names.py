@@ -10,9 +10,18 @@ from engine.errors import EngineError
 
 ACTION_NAMES = {
     "builtins.about",
+    "builtins.actionSetInfo",
+    "builtins.casCommon",
+    "builtins.getLicenseInfo",
     "builtins.help",
     "builtins.listActions",
+    "builtins.loadActionSet",
     "builtins.ping",
+    "builtins.queryActionSet",
+    "builtins.queryName",
+    "builtins.reflect",
+    "builtins.serverStatus",
+    "builtins.userInfo",
     "castorch.declareModel",
     "castorch.summary",
     "deepLearn.addLayer",
@@ -27,7 +36,20 @@ ACTION_NAMES = {
     "session.endSession",
     "session.listSessions",
     "session.sessionId",
+    "session.sessionName",
     "session.setCaslib",
+    "sessionProp.getSessOpt",
+    "sessionProp.listSessOpts",
+    "sessionProp.setSessOpt",
+    "simple.correlation",
+    "simple.crossTab",
+    "simple.distinct",
+    "simple.freq",
+    "simple.groupBy",
+    "simple.groupByInfo",
+    "simple.numRows",
+    "simple.summary",
+    "simple.topK",
     "table.addCaslib",
     "table.alterTable",
     "table.append",
@@ -52,7 +74,7 @@ ACTION_NAMES = {
     "table.upload",
 }
 
-ALIASES = {"deepLearn.train", "deepLearn.score"}
+ALIASES = {"deepLearn.train", "deepLearn.score", "simple.corr"}
 
 LAYER_TYPES = {
     "input",
@@ -102,7 +124,9 @@ ERROR_CODES = {
     "not_supported",
     "params.invalid",
     "path.forbidden",
+    "request.key_reused",
     "request.too_large",
+    "request.unfinished",
     "session.not_found",
     "store.conflict",
     "store.full",
