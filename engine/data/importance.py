@@ -17,6 +17,8 @@ from engine.errors import DataError
 
 WEIGHT = "*weight"
 """Key of the weights beside the targets; no layer can be named like this."""
+FACTOR = "*factor"
+"""Key of what ``factors`` gave for a whole mini-batch, beside the targets of a share of it."""
 
 
 def row_weights(

@@ -1,11 +1,10 @@
 """The training loop: epochs, events, the best epoch, and the ways a run ends."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, asdict, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from math import inf
 from time import perf_counter
-from typing import Any
 
 import torch
 
@@ -19,16 +18,10 @@ from engine.train.history import BatchEvent, EpochRecord, Stopping, TrainEvent, 
 from engine.train.lbfgs import Evaluation, Lbfgs
 from engine.train.optimizers import Update
 from engine.train.parameters import hold_statistics, trained
-from engine.train.resume import (
-    moment_arrays,
-    pooled_moments,
-    restore_solver,
-    solver_state,
-    to_array,
-    weight_arrays,
-    weight_chunks,
-)
+from engine.train.replicas import ALONE, Replicas, merge_moments
+from engine.train.resume import to_array
 from engine.train.schedules import Moment, learning_rate
+from engine.train.standing import stand, standing
 from engine.train.step import Meter, evaluate, is_finite, norms, not_finite, train_step, validate
 from engine.weights import Chunk, load_weights, read_weights
 
@@ -38,11 +31,13 @@ EVENT_SECONDS = 0.1
 CONVOLUTION_AXES = 4
 """Axes of a convolution's weights; where there are any, images lie channels-last."""
 
-
 SAVE_SPACING = 20
 """Times a checkpoint's own time that lie between it and the next: it costs 5 % at most."""
 PIECE_ROWS = 256
 """Rows at a time where every update uses the whole table."""
+
+GO_ON, CANCEL, LEAVE = range(3)
+"""What a caller wants of a run before a mini-batch."""
 
 
 def _nobody_listens(event: TrainEvent) -> None:
@@ -95,6 +90,9 @@ class Trainer:
         checkpoints: when and where to leave checkpoints; None: nowhere.
         resume: the checkpoint to go on from; all else must be as it was for the run that left it.
         clock: seconds of a clock that never goes back.
+        replicas: the processes that train together. All are given the same but for what replica 0
+            alone tells, keeps and is asked: events, snapshots, checkpoints, whether to stop. Each
+            draws its dropout by itself.
     """
 
     model: CompiledModel
@@ -115,6 +113,7 @@ class Trainer:
     checkpoints: Checkpointing | None = None
     resume: Checkpoint | None = None
     clock: Callable[[], float] = perf_counter
+    replicas: Replicas = ALONE
 
     def run(self) -> TrainResult:
         """Train to the end.
@@ -123,6 +122,7 @@ class Trainer:
             TrainingError: no row or no parameter to train, or the run diverged.
             Cancelled: the caller asked to stop.
             Interrupted: the run was interrupted and has left a checkpoint.
+            ReplicaLost: another replica is gone.
         """
         metric = self.optimizer.stop_metric
         if self.valid is None and metric in ("VALIDLOSS", "VALIDERROR"):
@@ -132,17 +132,17 @@ class Trainer:
             )
         if not self.source.rows:
             raise TrainingError("the training table has no rows that can be used")
-        run = _Run(self)
+        run = Run(self)
         try:
             return run.run()
         except TrainingError as error:
-            if run.best is not None and self.on_failure is not None:
+            if run.best is not None and self.on_failure is not None and self.replicas.rank == 0:
                 best = TrainResult(run.history, run.watch.best_epoch, run.best, error.message)
                 self.on_failure(best)
             raise
 
 
-class _Run:
+class Run:
     """The state of one run of a trainer."""
 
     def __init__(self, trainer: Trainer) -> None:
@@ -150,7 +150,8 @@ class _Run:
         self.options = trainer.optimizer
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in trainer.model.specs)
         self.model = trainer.model.to(trainer.device, channels_last=convolves)
-        self.noise = _seeded(trainer.seed, trainer.device)
+        self.replicas = trainer.replicas
+        self.noise = _seeded(trainer.seed + self.replicas.rank, trainer.device)
         self.model.set_generator(self.noise)
         self.weights = self.model.parameters("weights")
         kind = Lbfgs if isinstance(self.options.algorithm, Lbfg) else Update
@@ -171,7 +172,8 @@ class _Run:
         self.best: list[Chunk] | None = None
         self.saved, self.save_seconds = trainer.clock(), 0.0
         if trainer.resume is not None:
-            self._restore(trainer.resume)
+            stand(self, trainer.resume)
+        self.replicas.copy_first([self.model.tensor(spec) for spec in self.model.specs])
 
     def run(self) -> TrainResult:
         reason: str | None = None
@@ -179,7 +181,7 @@ class _Run:
             record = self._epoch(self.epoch)
             self.history.append(record)
             self._note_best(record)
-            self.trainer.on_event(record)
+            self._report(record)
             reason = self._reason(record)
             self._end_epoch(is_last=reason is not None)
         if self.options.early_stopping and self.options.restore_best and self.best is not None:
@@ -201,13 +203,10 @@ class _Run:
         self.order_state = self._order_state()
         self.meter = Meter(self.epoch)
         frequency = self.options.snapshot_freq
-        if frequency and self.epoch % frequency == 0:
+        if frequency and self.epoch % frequency == 0 and self.replicas.rank == 0:
             self.trainer.on_snapshot(self.epoch, self.model)
-        checkpoints = self.trainer.checkpoints
-        if checkpoints is None or is_last or self.epoch == self.options.max_epochs:
-            return
-        if checkpoints.epochs and self.epoch % checkpoints.epochs == 0:
-            self._save(checkpoints)
+        if not is_last and self.epoch < self.options.max_epochs:
+            self._save_if(self._is_epoch_kept)
 
     def _epoch(self, epoch: int) -> EpochRecord:
         start = self.trainer.clock() - self.seconds
@@ -219,6 +218,7 @@ class _Run:
         if not self.batch:
             self.model.begin_epoch()
         self._batches(epoch, start)
+        merge_moments(self.replicas, self.model.moments)
         self.model.end_epoch()
         if not is_finite(self.update.parameters):
             raise not_finite("a weight is not finite", epoch)
@@ -251,7 +251,7 @@ class _Run:
             self.seconds = self.trainer.clock() - start
             if self._is_done():
                 break
-            self._save_in_time()
+            self._save_if(self._is_time)
         if self.meter.pending:
             self._tell(rows, rate)
 
@@ -263,16 +263,23 @@ class _Run:
         return islice(batches, self.batch, None)
 
     def _obey(self, epoch: int) -> None:
-        if self.trainer.cancelled():
+        wish = self.replicas.follow(self._wish)
+        if wish == CANCEL:
             raise Cancelled(
                 f"training was cancelled at epoch {epoch}, batch {self.batch + 1}",
                 epoch=epoch,
                 batch=self.batch + 1,
             )
-        checkpoints = self.trainer.checkpoints
-        if checkpoints is not None and checkpoints.interrupted():
-            self._save(checkpoints)
+        if wish == LEAVE:
+            self._save()
             raise Interrupted
+
+    def _wish(self) -> int:
+        """Return what the caller wants."""
+        checkpoints = self.trainer.checkpoints
+        if self.trainer.cancelled():
+            return CANCEL
+        return LEAVE if checkpoints is not None and checkpoints.interrupted() else GO_ON
 
     def _step(self, batch: Batch | None) -> int:
         """Update the weights from a mini-batch, or from the whole table; return its rows."""
@@ -281,9 +288,9 @@ class _Run:
             self._search(self.update, batch, rows)
         elif batch is not None:
             here = batch.to(self.trainer.device)
-            rate = self._rate(self.updates)
-            at = (self.epoch, self.batch + 1)
-            self.meter.add(*train_step(self.model, self.update, here, rate, at=at), rows)
+            rate, at = self._rate(self.updates), (self.epoch, self.batch + 1)
+            sums = train_step(self.model, self.update, here, rate, at=at, replicas=self.replicas)
+            self.meter.add(*sums, rows)
         return rows
 
     def _search(self, solver: Lbfgs, batch: Batch | None, rows: int) -> None:
@@ -295,7 +302,7 @@ class _Run:
             self.model.moments.restore(before)
             self.noise.set_state(noise)
             pieces = source.epoch(self.batch_rows) if batch is None else [batch]
-            return evaluate(self.model, solver, pieces, rows)
+            return evaluate(self.model, solver, pieces, rows, self.replicas)
 
         start = measure()
         self.meter.add(start.loss, start.error, rows)
@@ -309,7 +316,11 @@ class _Run:
         loss, error = self.meter.read()
         batch, batches = self.batch, max(self.batches, self.batch)
         event = BatchEvent(self.epoch, batch, batches, rows, rate, loss, error)
-        self.trainer.on_event(event)
+        self._report(event)
+
+    def _report(self, event: TrainEvent) -> None:
+        if self.replicas.rank == 0:
+            self.trainer.on_event(event)
 
     def _rate(self, update: int) -> float:
         losses = tuple(record.loss for record in self.history)
@@ -322,7 +333,7 @@ class _Run:
         is_last = epoch + 1 == self.options.max_epochs
         if trainer.valid is None or not (is_last or (epoch + 1) % trainer.valid_freq == 0):
             return None, None
-        loss, error = validate(self.model, trainer.valid, self.batch_rows)
+        loss, error = validate(self.model, trainer.valid, self.batch_rows, self.replicas)
         if not torch.tensor(loss).isfinite():
             raise not_finite("validation loss is not finite", epoch)
         return loss, error
@@ -337,63 +348,34 @@ class _Run:
         """Return the state of the order's generator, as the running epoch found it."""
         return None if self.order is None else to_array(self.order.get_state())
 
-    def _save_in_time(self) -> None:
+    def _is_epoch_kept(self) -> bool:
+        """Return whether a checkpoint is to follow the epoch that has ended."""
+        checkpoints = self.trainer.checkpoints
+        if checkpoints is None or not checkpoints.epochs:
+            return False
+        return self.epoch % checkpoints.epochs == 0
+
+    def _is_time(self) -> bool:
+        """Return whether it is time for a checkpoint."""
         checkpoints = self.trainer.checkpoints
         if checkpoints is None:
-            return
+            return False
         least = max(checkpoints.seconds, SAVE_SPACING * self.save_seconds)
-        if self.trainer.clock() - self.saved >= least:
-            self._save(checkpoints)
+        return self.trainer.clock() - self.saved >= least
 
-    def _save(self, checkpoints: Checkpointing) -> None:
+    def _save_if(self, is_due: Callable[[], bool]) -> None:
+        if self.replicas.follow(is_due):
+            self._save()
+
+    def _save(self) -> None:
         if self.meter.pending:
             self.meter.read()
         start = self.trainer.clock()
-        checkpoints.save(self._checkpoint())
+        found = standing(self)
+        if self.trainer.checkpoints is not None and self.replicas.rank == 0:
+            self.trainer.checkpoints.save(found)
         self.saved = self.trainer.clock()
         self.save_seconds = self.saved - start
-
-    def _checkpoint(self) -> Checkpoint:
-        pooled = self.model.moments.pooled()
-        solver, solver_arrays = solver_state(self.update)
-        state: dict[str, Any] = {
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "updates": self.updates,
-            "seconds": self.seconds,
-            "meter": self.meter.state(),
-            "history": [asdict(record) for record in self.history],
-            "stopping": self.stopping.state(),
-            "watch": self.watch.state(),
-            "pooled_rows": pooled.rows,
-            "solver": solver,
-        }
-        arrays = {"noise": to_array(self.noise.get_state()), **moment_arrays(pooled)}
-        if self.order_state is not None:
-            arrays["order"] = self.order_state
-        arrays |= {**solver_arrays, **weight_arrays("weights", read_weights(self.model))}
-        if self.best is not None:
-            arrays |= weight_arrays("best", self.best)
-        return Checkpoint(state, arrays)
-
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        state, arrays = checkpoint.state, checkpoint.arrays
-        self.epoch, self.batch = state["epoch"], state["batch"]
-        self.updates, self.seconds = state["updates"], state["seconds"]
-        self.meter = Meter(self.epoch, **state["meter"])
-        self.history = [EpochRecord(**record) for record in state["history"]]
-        self.stopping.restore(state["stopping"])
-        self.watch.restore(state["watch"])
-        load_weights(self.model, weight_chunks("weights", self.model, arrays))
-        if any(name.startswith("best.") for name in arrays):
-            self.best = list(weight_chunks("best", self.model, arrays))
-        restore_solver(self.update, state["solver"], arrays)
-        pooled = pooled_moments(state["pooled_rows"], arrays, self.trainer.device)
-        self.model.moments.restore(pooled)
-        self.noise.set_state(torch.from_numpy(arrays["noise"].copy()))
-        if self.order is not None:
-            self.order_state = arrays["order"]
-            self.order.set_state(torch.from_numpy(arrays["order"].copy()))
 
 
 def _seeded(seed: int, device: torch.device) -> torch.Generator:

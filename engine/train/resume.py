@@ -40,19 +40,22 @@ def weight_chunks(
         yield Chunk(chunk.spec, chunk.offset, np.array(arrays[name]))
 
 
-def moment_arrays(pooled: Pooled) -> Arrays:
-    """Return the sums of batch normalisation."""
+def moment_arrays(pooled: Pooled, rank: int) -> Arrays:
+    """Return a replica's sums of batch normalisation."""
     if pooled.mean is None or pooled.variance is None:
         return {}
-    return {"moments.mean": to_array(pooled.mean), "moments.variance": to_array(pooled.variance)}
+    both = {"mean": pooled.mean, "variance": pooled.variance}
+    return {f"moments.{rank}.{name}": to_array(values) for name, values in both.items()}
 
 
-def pooled_moments(rows: int, arrays: Mapping[str, Array], device: torch.device) -> Pooled:
-    """Return the sums of batch normalisation again."""
-    if "moments.mean" not in arrays:
+def pooled_moments(
+    rows: int, arrays: Mapping[str, Array], rank: int, device: torch.device
+) -> Pooled:
+    """Return a replica's sums of batch normalisation again."""
+    if f"moments.{rank}.mean" not in arrays:
         return Pooled(rows)
     mean, variance = (
-        torch.from_numpy(np.array(arrays[f"moments.{name}"])).to(device)
+        torch.from_numpy(np.array(arrays[f"moments.{rank}.{name}"])).to(device)
         for name in ("mean", "variance")
     )
     return Pooled(rows, mean, variance)

@@ -10,17 +10,24 @@ from torch.nn import Module, Parameter
 from engine.compile.lower import CompiledModel, module_name
 from engine.data.batches import Batch, BatchSource
 from engine.data.grade import grade
-from engine.data.importance import WEIGHT, factors
+from engine.data.importance import FACTOR, WEIGHT, factors
 from engine.errors import TrainingError
 from engine.train.lbfgs import Evaluation, Lbfgs
 from engine.train.optimizers import Update
+from engine.train.replicas import ALONE, Replicas
 
 Place = tuple[int, int]
 """An epoch, 0-based, and a mini-batch of it, 1-based."""
 
 
 def train_step(
-    model: CompiledModel, update: Update, batch: Batch, rate: float, *, at: Place = (0, 1)
+    model: CompiledModel,
+    update: Update,
+    batch: Batch,
+    rate: float,
+    *,
+    at: Place = (0, 1),
+    replicas: Replicas = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Update the weights from one mini-batch; return its sums of loss and fit error, on the device.
 
@@ -36,36 +43,53 @@ def train_step(
         batch: on the device of the model.
         rate: learning rate.
         at: epoch and batch, for the error.
+        replicas: those that take their share of the mini-batch.
 
     Raises:
         TrainingError: the loss is not finite; the message names the first layer to blame.
+        ReplicaLost: another replica is gone.
     """
-    total, error = _sums(model, batch)
+    share = replicas.share(batch)
+    own, wrong = _sums(model, share)
+    total, error = replicas.totals(own.detach(), wrong)
     if model.device.type == "cpu" and not isfinite(total.item()):
-        raise not_finite("loss is not finite", *at, layer=first_not_finite(model, batch))
-    # the gradient of the mean, without dividing the sum on the device
-    total.backward(total.new_tensor(1.0 / batch.rows))  # type: ignore[no-untyped-call]
+        layer = first_not_finite(model, share, replicas)
+        raise not_finite("loss is not finite", *at, layer=layer)
+    if share.rows:
+        # the gradient of the mean, without dividing the sum on the device
+        own.backward(own.new_tensor(1.0 / batch.rows))  # type: ignore[no-untyped-call]
+    replicas.sum_gradients(update.parameters)
     update(rate, batch.rows)
-    return total.detach(), error
+    return total, error
 
 
 def evaluate(
-    model: CompiledModel, solver: Lbfgs, batches: Iterable[Batch], rows: int
+    model: CompiledModel,
+    solver: Lbfgs,
+    batches: Iterable[Batch],
+    rows: int,
+    replicas: Replicas = ALONE,
 ) -> Evaluation:
     """Return the objective and its gradient over mini-batches of ``rows`` in all."""
     loss = torch.zeros((), dtype=torch.float64, device=model.device)
     error = torch.zeros_like(loss)
     for batch in batches:
-        total, wrong = _sums(model, batch.to(model.device))
-        total.backward(total.new_tensor(1.0 / rows))  # type: ignore[no-untyped-call]
-        loss += total.detach()
-        error += wrong
+        share = replicas.share(batch)
+        if share.rows:
+            total, wrong = _sums(model, share.to(model.device))
+            total.backward(total.new_tensor(1.0 / rows))  # type: ignore[no-untyped-call]
+            loss += total.detach()
+            error += wrong
+    loss, error = replicas.totals(loss, error)
+    replicas.sum_gradients(solver.parameters)
     gradient = solver.collect()
     objective = float(loss) / rows + solver.penalties()
     return Evaluation(objective, gradient, loss, error, model.moments.pooled())
 
 
-def validate(model: CompiledModel, source: BatchSource, batch_rows: int) -> tuple[float, float]:
+def validate(
+    model: CompiledModel, source: BatchSource, batch_rows: int, replicas: Replicas = ALONE
+) -> tuple[float, float]:
     """Return mean loss and fit error of a table, with stored statistics and no dropout.
 
     Rows whose level training did not see count as wrong and have no loss. With several task layers
@@ -75,7 +99,9 @@ def validate(model: CompiledModel, source: BatchSource, batch_rows: int) -> tupl
     sums = {name: torch.zeros(4, dtype=torch.float64, device=model.device) for name in model.tasks}
     with torch.inference_mode():
         for batch in source.epoch(batch_rows):
-            here = batch.to(model.device)
+            here = replicas.share(batch).to(model.device)
+            if not here.rows:
+                continue
             raw = model(here.inputs)
             for name, task in model.tasks.items():
                 result = grade(task, raw[name], here.targets[name])
@@ -83,7 +109,7 @@ def validate(model: CompiledModel, source: BatchSource, batch_rows: int) -> tupl
                 sums[name] += torch.stack([part.sum(dtype=torch.float64) for part in parts])
     losses, errors = 0.0, 0.0
     for name, each in sums.items():
-        loss, with_loss, error, with_error = each.tolist()
+        loss, with_loss, error, with_error = replicas.sum(each).tolist()
         losses += model.loss_scale(name) * loss / max(with_loss, 1.0)
         errors += error / max(with_error, 1.0)
     return losses, errors
@@ -160,8 +186,14 @@ class Meter:
         return last
 
 
-def first_not_finite(model: CompiledModel, batch: Batch) -> str | None:
-    """Return the first layer, sources first, whose output for a batch is not finite; or None."""
+def first_not_finite(model: CompiledModel, batch: Batch, replicas: Replicas = ALONE) -> str | None:
+    """Return the first layer, sources first, whose output for a batch is not finite; or None.
+
+    Args:
+        model: in training mode.
+        batch: this replica's share of it.
+        replicas: those that look at theirs.
+    """
     found: dict[str, bool] = {}
 
     def watch(name: str) -> Callable[[Module, object, object], None]:
@@ -179,12 +211,15 @@ def first_not_finite(model: CompiledModel, batch: Batch) -> str | None:
     ]
     try:
         with torch.no_grad():
-            model(batch.inputs)
+            if batch.rows:
+                model(batch.inputs)
     finally:
         for handle in handles:
             handle.remove()
-    names = (node.name for node in model.graph.order)
-    return next((name for name in names if not found.get(name, True)), None)
+    names = [node.name for node in model.graph.order]
+    bad = (place for place, name in enumerate(names) if not found.get(name, True))
+    first = replicas.least(next(bad, len(names)))
+    return names[first] if first < len(names) else None
 
 
 def not_finite(
@@ -206,10 +241,15 @@ def not_finite(
 
 def _sums(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the sums of loss and fit error of a mini-batch, by the weights of its rows."""
+    if not batch.rows:
+        nothing = torch.zeros((), device=model.device)
+        return nothing, nothing
     raw = model(batch.inputs)
     targets = model.turns.turned(batch.targets)
     weights = targets.get(WEIGHT)
-    share = None if weights is None else factors(weights)
+    share = targets.get(FACTOR)
+    if share is None and weights is not None:
+        share = factors(weights)
     losses, errors = [], []
     for name, task in model.tasks.items():
         loss = task.loss(raw[name], targets[name])

@@ -42,9 +42,10 @@ class Case:
     graph: Graph = field(default_factory=network)
     options: BuildOptions = field(default_factory=BuildOptions)
     events: list[TrainEvent] = field(default_factory=list)
+    request: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.schema = learned(self.graph, self.columns, options=self.options)
+        self.schema = learned(self.graph, self.columns, options=self.options, **self.request)
         self.model: CompiledModel = compiled(self.graph, self.schema)
         self.source: BatchSource = ResidentSource.read(Encoder(self.schema), [self.columns])
 
