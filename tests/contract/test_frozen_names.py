@@ -28,6 +28,7 @@ ACTION_NAMES = {
     "deepLearn.buildModel",
     "deepLearn.dlJoin",
     "deepLearn.dlLabelTarget",
+    "deepLearn.dlPrune",
     "deepLearn.dlScore",
     "deepLearn.dlTrain",
     "deepLearn.modelInfo",
