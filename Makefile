@@ -1,11 +1,14 @@
 # Every target creates what it needs. Run `make` for the list.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test test-all coverage docs bench serve clean
+.PHONY: help setup demo check test test-clients run-clients test-all coverage docs bench serve clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CLIENTS := .venv-clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
+FITS_CLIENTS = $(PYTHON) -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))'
 WORKERS ?= 2
 DEMO ?= demo
 
@@ -35,9 +38,24 @@ check: $(STAMP) ## format, lint, types, import contracts, generated files
 
 test: $(STAMP) ## the suite on SQLite and a real PostgreSQL, without the slow tests
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	@$(MAKE) --no-print-directory test-clients MARKED="not slow"
+
+test-clients: $(STAMP) ## swat and sas-dlpy as they are, in an environment of their own
+	@if $(FITS_CLIENTS); then $(MAKE) --no-print-directory run-clients; \
+	else echo "test-clients: skipped, the clients need Python 3.9 to 3.11"; fi
+
+run-clients: $(CLIENTS_STAMP)
+	$(CLIENTS)/bin/python -m pytest -c tests/clients/clients.ini --rootdir . \
+		--confcutdir tests/clients tests/clients -m "$(MARKED)"
+
+$(CLIENTS_STAMP): tests/clients/requirements.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --requirement tests/clients/requirements.txt
+	@touch $@
 
 test-all: $(STAMP) ## everything, slow tests included
 	$(BIN)/python -m pytest -n $(WORKERS)
+	@$(MAKE) --no-print-directory test-clients
 
 coverage: $(STAMP) ## the suite with line coverage, worker processes included
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term-missing:skip-covered
@@ -53,4 +71,4 @@ serve: $(STAMP) ## start a server on http://127.0.0.1:8080 with castorch.db here
 	$(BIN)/castorch serve
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,5 +1,6 @@
 """Parameter types that actions share."""
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny
@@ -37,7 +38,12 @@ class ActionParams(BaseModel):
     shorthand: ClassVar[str | None] = None
 
 
-TableName = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_printable)]
+@dataclass(frozen=True)
+class NamesTable:
+    """Marks text that is the name of a table."""
+
+
+TableName = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_printable), NamesTable()]
 LayerName = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_printable)]
 
 

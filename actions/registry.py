@@ -1,6 +1,6 @@
 """The registry of actions: a name, a parameter class, a function, and where it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import get_annotations, getdoc
@@ -33,6 +33,11 @@ class Action:
     aliases: tuple[str, ...]
     takes_upload: bool
     resumes: bool = False
+
+    @property
+    def set_name(self) -> str:
+        """The action set it belongs to."""
+        return self.name.partition(".")[0]
 
     @property
     def summary(self) -> str:
@@ -79,16 +84,31 @@ def action(
     return register
 
 
-def find(name: str) -> Action:
+def action_sets() -> dict[str, list[Action]]:
+    """Return the actions of every set, the sets by their folded names, in alphabetical order."""
+    found: dict[str, list[Action]] = {}
+    for each in sorted(ACTIONS.values(), key=lambda declared: declared.name.lower()):
+        found.setdefault(each.set_name.lower(), []).append(each)
+    return found
+
+
+def find(name: str, preferred: Iterable[str] = ()) -> Action:
     """Return an action by its name or an alias, without regard to case.
 
     A name without its set is accepted where only one set has it.
+
+    Args:
+        name: ``set.action``, or ``action`` alone.
+        preferred: sets that are searched before all others for a name without its set, in order.
 
     Raises:
         UnknownAction: there is none; the message names the nearest.
     """
     folded = name.lower()
     if "." not in folded:
+        for each in preferred:
+            if f"{each.lower()}.{folded}" in _BY_FOLDED:
+                return _BY_FOLDED[f"{each.lower()}.{folded}"]
         matches = {a.name: a for known, a in _BY_FOLDED.items() if known.endswith("." + folded)}
         if len(matches) == 1:
             return next(iter(matches.values()))

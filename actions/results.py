@@ -7,18 +7,27 @@ from datetime import UTC, date, datetime, time
 from math import isfinite
 from typing import Literal
 
-ColumnType = Literal["string", "int64", "double", "bool", "binary", "datetime"]
+ColumnType = Literal[
+    "string", "int64", "int32", "double", "bool", "binary", "datetime", "date", "time"
+]
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Cell = str | int | float | bool | bytes | datetime | None
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a result table."""
+    """A column of a result table.
+
+    Attributes:
+        format: how CAS shows a value, such as ``DATE9.``.
+        media_type: what the bytes of a binary column are, such as ``image/png``.
+    """
 
     name: str
     type: ColumnType
     label: str = ""
+    format: str = ""
+    media_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,13 @@ def to_json(result: ActionResult) -> dict[str, Json]:
     return {
         "tables": {name: _table(table) for name, table in result.tables.items()},
         "values": {name: json_value(value) for name, value in result.values.items()},
-        "messages": [{"level": each.level, "text": each.text} for each in result.messages],
+        "messages": [message_json(each) for each in result.messages],
     }
+
+
+def message_json(message: Message) -> dict[str, Json]:
+    """Return a line of the log as JSON values."""
+    return {"level": message.level, "text": message.text}
 
 
 def json_value(value: object) -> Json:
@@ -91,12 +105,18 @@ def json_value(value: object) -> Json:
 
 
 def _table(table: ResultTable) -> dict[str, Json]:
-    columns: list[Json] = [
-        {"name": column.name, "type": column.type, "label": column.label}
-        for column in table.columns
-    ]
+    columns: list[Json] = [_column(column) for column in table.columns]
     rows: list[Json] = [[json_value(cell) for cell in row] for row in table.rows]
     shown: dict[str, Json] = {"columns": columns, "rows": rows, "title": table.title}
     if table.attributes:
         shown["attributes"] = {name: json_value(each) for name, each in table.attributes.items()}
     return shown
+
+
+def _column(column: Column) -> dict[str, Json]:
+    facts: dict[str, Json] = {"name": column.name, "type": column.type, "label": column.label}
+    if column.format:
+        facts["format"] = column.format
+    if column.media_type:
+        facts["media_type"] = column.media_type
+    return facts

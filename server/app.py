@@ -8,7 +8,8 @@ from fastapi.openapi.utils import get_openapi
 from server.errors import UnexpectedFailures, add_error_handlers
 from server.middleware import EarlyAnswers, RequestIds
 from server.openapi import describe
-from server.routes import actions, health, jobs, metrics, reflection, sessions, tables
+from server.routes import actions, cas, health, jobs, metrics, reflection, sessions, tables
+from server.routes.cas.retrieval import Answers
 from server.telemetry import Measured, Telemetry
 from server.wiring import Resources
 
@@ -19,8 +20,9 @@ def create_app(resources: Resources) -> FastAPI:
     """Return the application over opened resources; whoever opened them closes them."""
     app = FastAPI(title=TITLE, version=health.VERSION, docs_url=None, redoc_url=None)
     app.state.resources = resources
+    app.state.answers = Answers()
     app.state.telemetry = Telemetry(resources)
-    for module in (health, metrics, sessions, reflection, actions, tables, jobs):
+    for module in (health, metrics, sessions, reflection, actions, tables, jobs, cas):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(UnexpectedFailures)

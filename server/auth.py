@@ -1,5 +1,6 @@
 """Who calls: a bearer token's user, or the one local user while there are no tokens."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -52,23 +53,21 @@ class Gate:
             NotAuthenticated: a token is missing or wrong.
             NotPermitted: a page of another site calls a server without tokens.
         """
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme and scheme.lower() != "bearer":
-            raise NotAuthenticated(
-                f"the Authorization header got the scheme {scheme!r}, expected 'Bearer TOKEN'"
-            )
+        name, token = _credentials(headers.get("authorization", ""))
         if not self.tokens.any():
-            return self._local(headers)
-        if not token.strip():
+            return self._local(headers, name or LOCAL_USER)
+        if not token:
             raise NotAuthenticated(
                 "the request got no token, expected 'Authorization: Bearer TOKEN'"
             )
-        user = self.tokens.user_of(token.strip())
+        user = self.tokens.user_of(token)
         if user is None:
             raise NotAuthenticated("the token of the request is unknown")
+        if name not in ("", user):
+            raise NotAuthenticated(f"the token of the request is not one of user {name!r}")
         return user
 
-    def _local(self, headers: Mapping[str, str]) -> str:
+    def _local(self, headers: Mapping[str, str], user: str) -> str:
         if not self.is_loopback:
             raise NotAuthenticated(
                 "the server has no tokens yet and serves nobody but this machine"
@@ -82,7 +81,30 @@ class Gate:
                     f"the {header.title()} header got {value!r}, expected this machine; "
                     "a server without tokens answers only to local programs"
                 )
-        return LOCAL_USER
+        return user
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    """Return the user and the token of an Authorization header; no user with Bearer.
+
+    Raises:
+        NotAuthenticated: the header is neither Bearer nor Basic, or cannot be read.
+    """
+    scheme, _, rest = header.partition(" ")
+    if scheme.lower() in ("", "bearer"):
+        return "", rest.strip()
+    if scheme.lower() != "basic":
+        raise NotAuthenticated(
+            f"the Authorization header got the scheme {scheme!r}, expected 'Bearer TOKEN', or "
+            "'Basic' with a user's name and token"
+        )
+    try:
+        name, _, token = b64decode(rest.strip(), validate=True).decode().partition(":")
+    except ValueError as error:
+        raise NotAuthenticated(
+            "the Authorization header got Basic credentials that are not NAME:TOKEN in base64"
+        ) from error
+    return name.strip(), token.strip()
 
 
 def _is_this_machine(value: str) -> bool:

@@ -1,7 +1,9 @@
 """Every failure of a request becomes the one error body, here and nowhere else."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,10 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from actions.errors import InvalidParameters
+from actions.results import Json
 from engine.errors import EngineError
 from server.failures import failure, status_of_code
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _ROUTING = {404: "route.not_found", 405: "route.method"}
 
@@ -49,6 +54,25 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(EngineError, _answer)
     app.add_exception_handler(HTTPException, _answer_routing)
     app.add_exception_handler(RequestValidationError, _answer_query)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is told about some work that failed, and what it had logged before."""
+
+    told: Mapping[str, Json]
+    messages: Sequence[Mapping[str, Json]] = ()
+
+
+async def or_failure(work: Awaitable[T]) -> T | Failure:
+    """Return what some work gives, or what is told about the error, declared or not, it ends with.
+
+    For dialects whose failures are answers of their own.
+    """
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - a failure nobody declared has an answer, too
+        return Failure(failure(error))
 
 
 class UnexpectedFailures:

@@ -64,7 +64,7 @@ class EarlyAnswers:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+        if scope["type"] != "http" or not _has_body(scope):
             await self.app(scope, receive, send)
             return
         is_read = False
@@ -94,5 +94,9 @@ class EarlyAnswers:
         await self.app(scope, watched, finish)
 
 
-def _has_body(headers: Headers) -> bool:
+def _has_body(scope: Scope) -> bool:
+    """Tell whether a request has a body; a GET may announce one and have none."""
+    headers = Headers(scope=scope)
+    if scope["method"] in ("GET", "HEAD"):
+        return False
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

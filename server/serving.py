@@ -14,6 +14,9 @@ from server.wiring import Resources, open_resources
 KEEP_ALIVE_S = 75
 """Time an idle connection stays open, in seconds; longer than clients keep theirs in a pool."""
 
+HEAD_BYTES = 1 << 20
+"""Longest head of a request; the CAS dialect describes the columns of an upload in a header."""
+
 LAST_ANSWERS_S = 5
 """Time for the last answers after a stop was asked for, in seconds."""
 
@@ -67,6 +70,7 @@ def make_server(resources: Resources, ready: Callable[[], None]) -> uvicorn.Serv
     config = uvicorn.Config(
         create_app(resources),
         http="h11",
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
         lifespan="off",
         log_config=None,

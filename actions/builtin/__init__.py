@@ -1,5 +1,33 @@
 """The action set ``builtins``: one file an action."""
 
-from actions.builtin import about, help, list_actions, ping  # noqa: A004 - the action's name
+from actions.builtin import (
+    about,
+    action_set_info,
+    cas_common,
+    get_license_info,
+    help,  # noqa: A004 - the action's name
+    list_actions,
+    load_action_set,
+    ping,
+    query_action_set,
+    query_name,
+    reflect,
+    server_status,
+    user_info,
+)
 
-__all__ = ["about", "help", "list_actions", "ping"]
+__all__ = [
+    "about",
+    "action_set_info",
+    "cas_common",
+    "get_license_info",
+    "help",
+    "list_actions",
+    "load_action_set",
+    "ping",
+    "query_action_set",
+    "query_name",
+    "reflect",
+    "server_status",
+    "user_info",
+]

@@ -172,7 +172,8 @@ class Outcome:
 def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
     """Run a job's action and return how it ended; every failure is an outcome."""
     try:
-        result = run_action(open_context(), job.action, job.params)
+        # Unknown parameters were refused when the job was made, where its dialect refuses them.
+        result = run_action(open_context(), job.action, job.params, unknown="warn")
         return Outcome("done", result=to_json(result))
     except Cancelled as error:
         return Outcome("cancelled", error=failure(error))

@@ -52,7 +52,7 @@ async def call_action(
     if "respond-async" in prefer.lower():
         place = {"Location": f"/v1/jobs/{job.id}", "Preference-Applied": "respond-async"}
         return answer({"ok": True, "job": job_json(job)}, 202, **place)
-    ended = await _wait(resources, job, request)
+    ended = await wait_for(resources, job, request)
     return await run_in_threadpool(_answer_job, ended, started)
 
 
@@ -77,7 +77,7 @@ def _submit(resources: Resources, session: Session, declared: Action, body: byte
     return job
 
 
-async def _wait(resources: Resources, job: Job, request: Request) -> Job:
+async def wait_for(resources: Resources, job: Job, request: Request) -> Job:
     """Return the job when it has ended; waiting takes no thread.
 
     Raises:

@@ -1,6 +1,7 @@
 """Reading request bodies: JSON up to its limit, files to disk in constant memory."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Never
@@ -51,8 +52,13 @@ async def spool_body(request: Request, path: Path) -> int:
         return size + await file.write(gathered)
 
 
-def parse_object(body: bytes, place: str = "the body") -> dict[str, Json]:
+def parse_object(body: bytes, place: str = "the body", *, lenient: bool = False) -> dict[str, Json]:
     """Return the JSON object of a body; an empty body is an empty object.
+
+    Args:
+        body: the bytes.
+        place: what they are called in messages.
+        lenient: take NaN as null and Infinity as the largest number, as some clients write them.
 
     Raises:
         InvalidParameters: the body is not JSON (the message names the position) or no object.
@@ -60,7 +66,9 @@ def parse_object(body: bytes, place: str = "the body") -> dict[str, Json]:
     if not body.strip():
         return {}
     try:
-        value: Json = json.loads(body, parse_constant=_no_number, parse_int=_whole)
+        value: Json = json.loads(
+            body, parse_constant=_NEAREST.get if lenient else _no_number, parse_int=_whole
+        )
         if b"\\u" in body:
             json.dumps(value, ensure_ascii=False).encode()  # halves of pairs cannot be written
     except json.JSONDecodeError as error:
@@ -95,6 +103,8 @@ _KINDS = {
     "NoneType": "null",
 }
 
+
+_NEAREST = {"NaN": None, "Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
 
 LONGEST_WHOLE = 300
 """Digits of a whole number; more are beyond every number of the wire, in double precision too."""

@@ -131,6 +131,7 @@ sessions = Table(
     Column("is_default", Boolean, nullable=False),
     Column("created", UtcTime, nullable=False),
     Column("used", UtcTime, nullable=False),
+    Column("options", JsonText, nullable=False, server_default=text("'{}'")),
     Index("ix_sessions_user_name", "user_name"),
     Index(
         "uq_sessions_default",

@@ -1,6 +1,7 @@
 """Sessions of all users: who calls, and where their tables live."""
 
 import builtins
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -9,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, u
 
 from actions.errors import SessionNotFound, StoreUnavailable
 from actions.ports import Session
+from actions.results import Json
 from server.store.caslibs import PERSONAL, add_personal, drop_caslibs
 from server.store.connect import Database
 from server.store.jobs import cancel
@@ -85,6 +87,32 @@ class SqlSessionStore:
             )
             return _session(_row(connection, session_id, user))
 
+    def change(
+        self,
+        session_id: str,
+        user: str,
+        *,
+        name: str | None = None,
+        options: Mapping[str, Json] | None = None,
+    ) -> Session:
+        """Rename a session, or set some of its options; an option of None is forgotten.
+
+        Raises:
+            SessionNotFound: there is no such session, or it belongs to somebody else.
+            InvalidParameters: the name is empty, too long or has characters that cannot be shown.
+        """
+        if name is not None:
+            check_name(name, "the name of a session")
+        with self._database.write() as connection:
+            row = _row(connection, session_id, user, lock=True)
+            merged = {**_session(row).options, **(options or {})}
+            kept = {option: value for option, value in merged.items() if value is not None}
+            changed = {"name": row.name if name is None else name, "options": kept}
+            connection.execute(
+                update(sessions).where(sessions.c.id == session_id).values(**changed)
+            )
+            return _session(_row(connection, session_id, user))
+
     def end(self, session_id: str, user: str) -> None:
         """End a session: drop its tables and caslibs, cancel its jobs.
 
@@ -125,6 +153,7 @@ class SqlSessionStore:
                 is_default=is_default,
                 created=now,
                 used=now,
+                options={},
             )
         )
         add_personal(connection, self._database, user)
@@ -164,7 +193,9 @@ def _row(connection: Connection, session_id: str, user: str, *, lock: bool = Fal
 
 
 def _session(row: Row[object]) -> Session:
-    return Session(row.id, row.name, row.user_name, row.active_caslib, row.created, row.used)
+    return Session(
+        row.id, row.name, row.user_name, row.active_caslib, row.created, row.used, row.options or {}
+    )
 
 
 def _unfinished() -> ColumnElement[bool]:

@@ -1,4 +1,5 @@
 import re
+from base64 import b64encode
 
 import httpx
 import pytest
@@ -20,6 +21,11 @@ class Known:
 
     def user_of(self, token: str) -> str | None:
         return self._users.get(token)
+
+
+def basic(name: str, token: str) -> str:
+    """Return an Authorization header of the scheme Basic."""
+    return "Basic " + b64encode(f"{name}:{token}".encode()).decode()
 
 
 def test_without_tokens_this_machine_is_the_local_user() -> None:
@@ -70,12 +76,37 @@ def test_a_token_names_its_user_from_anywhere() -> None:
         ("", "the request got no token, expected 'Authorization: Bearer TOKEN'"),
         ("Bearer", "the request got no token, expected 'Authorization: Bearer TOKEN'"),
         ("Bearer guess", "the token of the request is unknown"),
-        ("Digest x", "the Authorization header got the scheme 'Digest', expected 'Bearer TOKEN'"),
+        (
+            "Digest x",
+            "the Authorization header got the scheme 'Digest', expected 'Bearer TOKEN', or 'Basic' "
+            "with a user's name and token",
+        ),
+        (
+            "Basic !",
+            "the Authorization header got Basic credentials that are not NAME:TOKEN in base64",
+        ),
+        (basic("ann", "guess"), "the token of the request is unknown"),
+        (basic("ann", ""), "the request got no token, expected 'Authorization: Bearer TOKEN'"),
+        (basic("bob", "word"), "the token of the request is not one of user 'bob'"),
     ],
 )
 def test_a_missing_or_wrong_token_is_refused(value: str, message: str) -> None:
     with pytest.raises(NotAuthenticated, match=f"^{re.escape(message)}$"):
         Gate(Known(word="ann"), is_loopback=True).caller({"authorization": value})
+
+
+def test_a_name_and_a_token_are_as_good_as_the_token() -> None:
+    gate = Gate(Known(word="ann"), is_loopback=False)
+
+    assert gate.caller({"authorization": basic("ann", "word")}) == "ann"
+    assert gate.caller({"authorization": basic("", "word")}) == "ann"
+
+
+def test_without_tokens_any_name_of_basic_credentials_is_taken() -> None:
+    gate = Gate(Known(), is_loopback=True)
+
+    assert gate.caller({"authorization": basic("bob", "anything")}) == "bob"
+    assert gate.caller({"authorization": basic("", "anything")}) == LOCAL_USER
 
 
 def test_a_server_of_the_network_does_not_start_without_tokens() -> None:

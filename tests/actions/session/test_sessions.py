@@ -11,6 +11,12 @@ def test_the_session_of_a_call_says_who_it_is(run: Run, ctx: Context) -> None:
     assert run("session.sessionId").values == {"id": ctx.session.id, "name": "default"}
 
 
+def test_a_session_is_given_a_name(run: Run, stores: MemoryStores) -> None:
+    assert run("session.sessionName").values == {"name": "default"}
+    assert run("session.sessionName", name="evening").values == {"name": "evening"}
+    assert [each.name for each in stores.context().sessions.list("local")][:1] == ["evening"]
+
+
 def test_sessions_of_the_caller_are_listed(run: Run, ctx: Context) -> None:
     ctx.sessions.create("local", "second")
     ctx.sessions.create("somebody", "hidden")
