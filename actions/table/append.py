@@ -1,7 +1,8 @@
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from actions.columns import AnyArray, cas_type
 from actions.context import Context
@@ -85,9 +86,9 @@ def _check_types(target: OpenTable, added: OpenTable, places: list[int | None]) 
 
 def _fitted(batch: pa.RecordBatch, place: int | None, field: "pa.Field[Any]") -> AnyArray:
     if place is None:
-        return pa.nulls(batch.num_rows, field.type)
+        return cast("AnyArray", pa.nulls(batch.num_rows, field.type))
     try:
-        found: AnyArray = batch.column(place).cast(field.type)
+        found = cast("AnyArray", pc.cast(batch.column(place), field.type))
     except pa.ArrowInvalid as error:
         raise InvalidParameters(
             f"column {field.name!r} got a value that is no {field.type}: {error}",

@@ -65,9 +65,15 @@ class TestLoading:
                 r"^the file 'd.csv' has no column 'c'$",
             ),
             (
-                {"path": "d.csv", "importOptions": {"vars": ["a"]}},
+                {"path": "d.csv", "importOptions": {"sheet": "a"}},
                 NotSupportedError,
-                r"^parameter 'importOptions.vars' of table.loadTable is not supported yet$",
+                r"^parameter 'importOptions.sheet' of table.loadTable is not supported yet$",
+            ),
+            (
+                {"path": "d.csv", "link": True, "importOptions": {"vars": {"a": {}}}},
+                InvalidParameters,
+                r"^parameters 'link' and 'importOptions.vars' got both, expected one of them; "
+                r"the types of a link are those its values have$",
             ),
         ],
     )
