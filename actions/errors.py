@@ -15,6 +15,8 @@
       SessionNotFound       session.not_found   the session never was, was ended, or expired
       JobNotFound           job.not_found       no job of that id
       JobFailed             job.failed          the process of a job died, or broke
+      KeyReused             request.key_reused  the idempotency key belongs to another call
+      CallUnfinished        request.unfinished  a call with this key began, and nobody knows its end
       Conflict              store.conflict      the thing was changed by another first
       StoreUnavailable      store.unavailable   the database is locked or away
         StoreFull           store.full          the database's disk is full
@@ -118,6 +120,18 @@ class JobFailed(ActionError):  # noqa: N818
     """The process of a job died, or broke."""
 
     code = "job.failed"
+
+
+class KeyReused(ActionError):  # noqa: N818
+    """The idempotency key belongs to another call."""
+
+    code = "request.key_reused"
+
+
+class CallUnfinished(ActionError):  # noqa: N818
+    """A call with this idempotency key has begun, and its end is not known."""
+
+    code = "request.unfinished"
 
 
 class Conflict(ActionError):  # noqa: N818

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 from actions.errors import (
+    CallUnfinished,
     CaslibNotFound,
     ColumnNotFound,
     Conflict,
     FileNotFound,
     JobFailed,
     JobNotFound,
+    KeyReused,
     NotAuthenticated,
     NotPermitted,
     PathForbidden,
@@ -46,6 +48,8 @@ STATUS: Mapping[type[EngineError], int] = {
     JobNotFound: 404,
     TableExists: 409,
     Conflict: 409,
+    KeyReused: 409,
+    CallUnfinished: 409,
     Cancelled: 409,
     TooLarge: 413,
     TrainingError: 422,

@@ -5,9 +5,9 @@ import os
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1 << 20
@@ -45,6 +45,18 @@ class Settings(BaseSettings):
     """Worker processes of this server; 0 leaves all jobs to ``castorch worker`` elsewhere."""
     worker_threads: PositiveInt | None = None
     """Processor threads of a worker; left out: the processors divided by the workers."""
+    gpus: tuple[str, ...] | None = None
+    """Graphics processors, as a JSON list of what ``CUDA_VISIBLE_DEVICES`` takes: each worker has
+    one for itself, further workers have none; left out: all that the server sees."""
+    takes_gpu_jobs: bool = True
+    """Whether a worker takes jobs that ask for a graphics processor."""
+    runner: Literal["local", "ray"] = "local"
+    """What runs the workers: processes of this machine, or a Ray cluster (``castorch-server[ray]``)."""
+    ray_address: str | None = None
+    """Address of the Ray cluster, ``HOST:6379``; left out: one of the server's own, on this machine.
+    """
+    ray_gpus: float = Field(default=0.0, ge=0)
+    """Graphics processors that Ray reserves for each worker, and for each replica of a training."""
     max_json_bytes: PositiveInt = 32 * MEBIBYTE
     """Longest JSON body of a request, in bytes."""
     max_upload_bytes: PositiveInt = 64 * 1024 * MEBIBYTE
@@ -55,6 +67,8 @@ class Settings(BaseSettings):
     """Seconds without a heartbeat after which a job's worker counts as dead."""
     heartbeat_s: PositiveFloat = 1.0
     """Seconds between two heartbeats of a job, which also look for a cancel request."""
+    key_s: PositiveFloat = 24 * 3600.0
+    """Seconds an ``Idempotency-Key`` is remembered."""
     checkpoint_s: float = Field(default=30.0, ge=0)
     """Least seconds between two checkpoints of a job that can be taken up again."""
     poll_s: PositiveFloat = 1.0
@@ -66,6 +80,17 @@ class Settings(BaseSettings):
     """Lowest level that is logged."""
     extensions: tuple[str, ...] = ()
     """Modules imported at start, which may register further actions."""
+
+    @field_validator("ray_address")
+    @classmethod
+    def _fits(cls, address: str | None, others: ValidationInfo) -> str | None:
+        if address is None:
+            return None
+        if others.data.get("runner") != "ray":
+            raise ValueError("expected it with runner 'ray' alone")
+        if str(others.data.get("database")).startswith("sqlite"):
+            raise ValueError("expected it with a PostgreSQL database, which all its machines reach")
+        return address
 
     @property
     def threads(self) -> int:

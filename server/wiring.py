@@ -12,10 +12,13 @@ from threading import Event, Thread
 import actions
 from actions.context import Context
 from actions.errors import StoreUnavailable
-from actions.ports import Job, Session
+from actions.ports import Job, JobStore, Session
+from engine.errors import NotSupportedError
 from server.auth import Gate
 from server.jobs.events import JobSignals
+from server.jobs.leases import Leases
 from server.jobs.local_runner import LocalRunner
+from server.jobs.runner import Runner
 from server.jobs.worker import Bell, Reports, Worker
 from server.settings import Settings
 from server.spool import Spool
@@ -38,7 +41,7 @@ class Resources:
     gate: Gate
     spool: Spool
     signals: JobSignals
-    runner: LocalRunner
+    runner: Runner
 
 
 def open_stores(settings: Settings) -> SqlStores:
@@ -51,14 +54,10 @@ def open_stores(settings: Settings) -> SqlStores:
 
 @contextmanager
 def open_resources(settings: Settings) -> Iterator[Resources]:
-    """Open everything a server needs, and close it at the block's end.
-
-    Jobs whose worker died while no server ran are queued again, or have failed, when the block
-    begins.
-    """
+    """Open everything a server needs, and close it at the block's end."""
     stores = open_stores(settings)
     signals = JobSignals()
-    runner = LocalRunner(settings, stores.jobs, signals)
+    runner = runner_for(settings, stores.jobs, signals)
     spool = Spool.open(settings.spool_folder.absolute())
     sweeper = _Sweeper(settings, stores, signals)
     gate = Gate(stores.tokens, is_loopback=settings.is_loopback)
@@ -73,6 +72,23 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
         sweeper.stop()
         spool.close()
         stores.close()
+
+
+def runner_for(settings: Settings, jobs: JobStore, signals: JobSignals) -> Runner:
+    """Return the runner of the settings, which has not started yet.
+
+    Raises:
+        NotSupportedError: Ray is asked for and not installed.
+    """
+    if settings.runner == "local":
+        return LocalRunner(settings, jobs, signals)
+    try:
+        from server.jobs.ray_runner import RayRunner  # an extra
+    except ModuleNotFoundError as error:
+        raise NotSupportedError(
+            "setting 'runner' got 'ray', which is not installed; install castorch-server[ray]"
+        ) from error
+    return RayRunner(settings, jobs, signals)
 
 
 def context_for(resources: Resources, session: Session, *, upload: Path | None = None) -> Context:
@@ -99,7 +115,7 @@ def worker_for(settings: Settings, stores: SqlStores, owner: str, bell: Bell) ->
         owner=owner,
         heartbeat_s=settings.heartbeat_s,
         poll_s=settings.poll_s,
-        lease_s=settings.job_lease_s,
+        takes_gpu_jobs=settings.takes_gpu_jobs,
         bell=bell,
     )
 
@@ -136,6 +152,9 @@ class _Sweeper:
         self._settings = settings
         self._stores = stores
         self._signals = signals
+        self._leases = Leases(
+            stores.jobs, settings.job_lease_s, settings.heartbeat_s, stores.database.now
+        )
         self._stopped = Event()
         self._thread = Thread(target=self._keep, name="castorch-sweeper", daemon=True)
 
@@ -148,8 +167,8 @@ class _Sweeper:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Queue the running jobs whose lease has ended again, or fail them."""
-        for job in self._stores.jobs.recover_expired(self._settings.job_lease_s):
+        """Queue the running jobs whose worker is silent again, or fail them."""
+        for job in self._leases.recover():
             LOG.error("the lease of a job ended", extra={"job_id": job.id, "state": job.state})
             self._signals.notify(job.id, state=True)
 
@@ -169,3 +188,4 @@ class _Sweeper:
         for session in self._stores.sessions.expire(now, idle_s):
             LOG.info("session expired", extra={"session": session.id, "user": session.user})
         self._stores.collect_garbage()
+        self._stores.call_keys.expire(self._settings.key_s)

@@ -14,6 +14,7 @@ from castorch import layers
 from castorch._client import Client, connect
 from castorch._errors import (
     ActionFailed,
+    CallUnfinished,
     CaslibNotFound,
     CastorchError,
     ColumnNotFound,
@@ -30,6 +31,7 @@ from castorch._errors import (
     JobCancelled,
     JobFailed,
     JobNotFound,
+    KeyReused,
     LayerError,
     MemoryExhausted,
     MissingExtra,
@@ -65,6 +67,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ActionFailed",
+    "CallUnfinished",
     "CaslibNotFound",
     "CastorchError",
     "Client",
@@ -85,6 +88,7 @@ __all__ = [
     "JobEvent",
     "JobFailed",
     "JobNotFound",
+    "KeyReused",
     "LayerError",
     "MemoryExhausted",
     "Message",

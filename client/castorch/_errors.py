@@ -22,6 +22,8 @@
         JobNotFound           job.not_found
         JobFailed             job.failed
         JobCancelled          job.cancelled
+        KeyReused             request.key_reused
+        CallUnfinished        request.unfinished
         Conflict              store.conflict
         StoreFull             store.full
         StoreUnavailable      store.unavailable
@@ -195,6 +197,18 @@ class JobCancelled(ActionFailed):
     """The job was asked to stop, and did."""
 
     code = "job.cancelled"
+
+
+class KeyReused(ActionFailed):
+    """The idempotency key belongs to another call."""
+
+    code = "request.key_reused"
+
+
+class CallUnfinished(ActionFailed):
+    """The server stopped in the middle of the call; nobody knows whether it took effect."""
+
+    code = "request.unfinished"
 
 
 class Conflict(ActionFailed):

@@ -73,6 +73,11 @@ class LocalRunner:
         self._slots = []
 
     @property
+    def size(self) -> int:
+        """How many workers there are to be."""
+        return self.settings.workers
+
+    @property
     def ready(self) -> int:
         """How many workers wait for jobs or run one."""
         return sum(slot.ready.is_set() for slot in self._slots)

@@ -14,7 +14,7 @@ from typing import Self
 import torch
 
 from actions.context import Context
-from actions.errors import Conflict, JobFailed, StoreUnavailable
+from actions.errors import Conflict, JobFailed, StoreFull, StoreUnavailable
 from actions.ports import Job, JobState, JobStore
 from actions.results import Json, to_json
 from actions.run import run_action
@@ -27,6 +27,12 @@ LOG = logging.getLogger(__name__)
 
 FLUSH_S = 0.2
 """Longest time an event waits before it is written, in seconds."""
+
+RETRY_S = 0.5
+"""Time between two attempts to record the end of a job, in seconds."""
+
+ALONE_S = 60.0
+"""Time a worker without a server tries to record the end of a job, in seconds."""
 
 
 def _nobody_listens(line: str) -> None:
@@ -184,6 +190,11 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
             return Outcome("queued")
         stopped = JobFailed("the worker was stopped while the job ran", job=job.id)
         return Outcome("failed", error=failure(stopped))
+    except StoreUnavailable as error:
+        if job.resumes and not isinstance(error, StoreFull):
+            LOG.warning("the job goes on from its checkpoint when the database is back: %s", error)
+            return Outcome("queued")
+        return Outcome("failed", error=failure(error))
     except MemoryError as error:
         LOG.exception("out of memory")
         short = JobFailed(f"the worker is out of memory: {error}", job=job.id)
@@ -192,7 +203,7 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
         return Outcome("failed", error=failure(error))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Worker:
     """Takes jobs from the database, one after the other, until its bell says close."""
 
@@ -201,8 +212,9 @@ class Worker:
     owner: str
     heartbeat_s: float
     poll_s: float
-    lease_s: float
     bell: Bell
+    takes_gpu_jobs: bool = True
+    _is_unsure: bool = False
 
     def work(self) -> None:
         """Run jobs as they come; returns when the bell closes, or the process is stopped."""
@@ -221,10 +233,16 @@ class Worker:
 
     def _claim(self) -> Job | None:
         try:
-            return self.jobs.claim(self.owner)
+            # a claim whose answer did not arrive may have been made all the same
+            mine = self.jobs.running() if self._is_unsure else []
+            claimed = next((job for job in mine if job.owner == self.owner), None)
+            claimed = claimed or self.jobs.claim(self.owner, gpu=self.takes_gpu_jobs)
         except StoreUnavailable as error:
             LOG.warning("no look for jobs: %s", error)
+            self._is_unsure = True
             return None
+        self._is_unsure = False
+        return claimed
 
     def _do(self, job: Job) -> None:
         token = JOB.set(job.id)
@@ -245,19 +263,21 @@ class Worker:
         gc.collect()
 
     def _record(self, job: Job, outcome: Outcome) -> None:
-        until = time.monotonic() + self.lease_s
-        while True:
+        """Write down how a job ended, however long the database is away."""
+        alone_s = 0.0
+        while alone_s < ALONE_S:
             try:
                 self._put(job, outcome)
             except Conflict as error:
                 LOG.warning("the job was ended by somebody else: %s", error)
             except StoreUnavailable as error:
-                if time.monotonic() < until:
-                    LOG.warning("the end of the job waits for the database: %s", error)
-                    self.bell.closing.wait(self.poll_s)
-                    continue
-                LOG.exception("the end of the job is lost")
+                LOG.warning("the end of the job waits for the database: %s", error)
+                pause_s = min(self.poll_s, RETRY_S)
+                time.sleep(pause_s)
+                alone_s += pause_s if self.bell.is_closing() else 0.0
+                continue
             return
+        LOG.error("the end of the job is lost", extra={"state": outcome.state})
 
     def _put(self, job: Job, outcome: Outcome) -> None:
         if outcome.state == "queued":

@@ -22,5 +22,5 @@ def healthz() -> Response:
 def readyz(resources: AppResources) -> Response:
     """Answer whether the database can be reached, and how many workers of this server are warm."""
     resources.stores.ping()
-    workers: dict[str, Json] = {"ready": resources.runner.ready, "of": resources.settings.workers}
+    workers: dict[str, Json] = {"ready": resources.runner.ready, "of": resources.runner.size}
     return answer({"status": "ready", "version": VERSION, "workers": workers})

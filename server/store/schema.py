@@ -298,13 +298,16 @@ jobs = Table(
     Column("resumes", Boolean, nullable=False, server_default=false()),
     Column("lost", Integer, nullable=False, server_default=text("0")),  # workers that died at it
     Column("checkpoint", Integer),  # the generation that is whole; null: none
+    Column("rank", Integer, nullable=False, server_default=text("0")),  # the priority, negated
+    Column("turn", BigInteger, nullable=False, server_default=text("0")),  # see server.store.queue
+    Column("gpu", Boolean, nullable=False, server_default=false()),
     Column("result", JsonText),
     Column("error", JsonText),
     Column("events", Integer, nullable=False),  # the seq of the last event
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
-    Index("ix_jobs_state_number", "state", "number"),
+    Index("ix_jobs_queue", "state", "rank", "turn", "number"),
     Index("ix_jobs_user_name_number", "user_name", "number"),
-    Index("ix_jobs_session_id", "session_id"),
+    Index("ix_jobs_session", "session_id", "state", "rank", "turn"),
 )
 
 job_events = Table(
@@ -324,4 +327,16 @@ job_checkpoints = Table(
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+call_keys = Table(
+    "call_keys",
+    metadata,
+    Column("user_name", Characters, primary_key=True),
+    Column("key", Characters, primary_key=True),
+    Column("digest", Characters, nullable=False),  # of the call, so that another one is known
+    Column("created", UtcTime, nullable=False),
+    Column("job_id", Characters),  # of calls that run as jobs
+    Column("answer", JsonText),  # of calls that do not; null: the call has not ended
+    Index("ix_call_keys_created", "created"),
 )

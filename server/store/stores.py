@@ -1,14 +1,16 @@
 """The facade: one database, and the stores over it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from actions.ports import JobState, Session
+from server.store.call_keys import SqlCallKeys
 from server.store.caslibs import SqlCaslibStore, add_public
 from server.store.catalogue import Catalogue
 from server.store.checkpoints import SqlJobCheckpoint
 from server.store.connect import Clock, Database, open_database, utc_now
+from server.store.graphs import GraphCache
 from server.store.job_counts import count_jobs
 from server.store.jobs import SqlJobStore
 from server.store.migrations import upgrade
@@ -42,7 +44,9 @@ class SqlStores:
     data: Path
     sessions: SqlSessionStore
     jobs: SqlJobStore
+    call_keys: SqlCallKeys
     tokens: SqlTokenStore
+    graphs: GraphCache = field(default_factory=GraphCache)
 
     @classmethod
     def open(
@@ -68,6 +72,7 @@ class SqlStores:
             data.absolute(),
             SqlSessionStore(database),
             SqlJobStore(database),
+            SqlCallKeys(database),
             SqlTokenStore(database),
         )
 
@@ -77,7 +82,7 @@ class SqlStores:
         catalogue = Catalogue(session, caslibs)
         return SessionStores(
             SqlTableStore(self.database, catalogue, job_id),
-            SqlModelStore(self.database, catalogue, job_id),
+            SqlModelStore(self.database, catalogue, self.graphs, job_id),
             SqlWeightStore(self.database, catalogue, job_id),
             caslibs,
         )

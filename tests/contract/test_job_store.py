@@ -79,20 +79,21 @@ def test_a_beat_renews_the_lease(stores: SqlStores, session: Session, clock: Han
 
     assert stores.jobs.beat(job.id, "worker-1") is False
 
-    clock.advance(25)
-    assert stores.jobs.recover_expired(lease_s=30) == []
+    assert [each.heartbeat for each in stores.jobs.running()] == [clock.moment]
+    assert stores.jobs.recover_silent(job, "the worker is silent") == []
     assert stores.jobs.find(job.id, "ann").state == "running"
 
 
-def test_a_job_without_a_beat_fails_after_its_lease(
+def test_a_job_whose_worker_is_silent_fails(
     stores: SqlStores, session: Session, clock: HandClock
 ) -> None:
-    job = start(stores, session)
+    start(stores, session)
+    (job,) = stores.jobs.running()
     clock.advance(31)
 
-    (failed,) = stores.jobs.recover_expired(lease_s=30)
+    (failed,) = stores.jobs.recover_silent(job, "the worker is silent")
 
-    message = "the worker 'worker-1' has not been heard of for 30 s"
+    message = "the worker is silent"
     assert (failed.id, failed.state, failed.finished) == (job.id, "failed", clock.moment)
     assert failed.error == {"code": "job.failed", "message": message, "details": {}}
     assert states(stores, job) == ["queued", "running", "failed"]
@@ -264,14 +265,14 @@ def start_resuming(stores: SqlStores, session: Session, owner: str = "worker-1")
     return claimed
 
 
-def test_a_job_that_resumes_is_queued_again_when_its_lease_ends(
+def test_a_job_that_resumes_is_queued_again_when_its_worker_is_silent(
     stores: SqlStores, session: Session, clock: HandClock
 ) -> None:
     job = start_resuming(stores, session)
     began = clock.moment
     clock.advance(31)
 
-    (queued,) = stores.jobs.recover_expired(lease_s=30)
+    (queued,) = stores.jobs.recover_silent(job, "the worker is silent")
     again = stores.jobs.claim("worker-2")
 
     assert (queued.id, queued.state, queued.owner, queued.lost) == (job.id, "queued", None, 1)

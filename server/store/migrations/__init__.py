@@ -14,7 +14,7 @@ from server.store.connect import Database
 
 LOG = logging.getLogger(__name__)
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest revision; a test compares it with the folder."""
 
 _FOLDER = Path(__file__).parent

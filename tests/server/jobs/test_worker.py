@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from actions.context import Context
-from actions.errors import Conflict, StoreUnavailable
-from actions.ports import Job, JobEvent, JobState, Session
+from actions.errors import Conflict, StoreFull, StoreUnavailable
+from actions.ports import PLAIN, Job, JobEvent, JobState, Session, Terms
 from actions.results import Json
 from engine.train.checkpoint import Interrupted
 from server.jobs.worker import (
@@ -36,6 +36,7 @@ class OneJob:
     queued: list[Job] = field(default_factory=lambda: [JOB])
     failures: list[Exception] = field(default_factory=list)
     cancel_requested: bool = False
+    taken: bool = False
     beats: int = 0
     told: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
     ended: list[tuple[JobState, Mapping[str, Json] | None, Mapping[str, Json] | None]] = field(
@@ -48,8 +49,8 @@ class OneJob:
         if self.failures:
             raise self.failures.pop(0)
 
-    def claim(self, owner: str) -> Job | None:
-        del owner
+    def claim(self, owner: str, *, gpu: bool = True) -> Job | None:
+        del owner, gpu
         self._fail()
         return self.queued.pop() if self.queued else None
 
@@ -84,6 +85,7 @@ class OneJob:
         session: Session,
         *,
         resumes: bool = False,
+        terms: Terms = PLAIN,
     ) -> Job:
         raise NotImplementedError
 
@@ -110,7 +112,10 @@ class OneJob:
     def recover_owner(self, owner: str, reason: str) -> builtins.list[Job]:
         raise NotImplementedError
 
-    def recover_expired(self, lease_s: float) -> builtins.list[Job]:
+    def running(self) -> builtins.list[Job]:
+        return [replace(JOB, owner="w1")] if self.taken else []
+
+    def recover_silent(self, seen: Job, reason: str) -> builtins.list[Job]:
         raise NotImplementedError
 
 
@@ -212,18 +217,18 @@ def test_a_job_without_memory_fails_as_such() -> None:
     }
 
 
-def working(jobs: OneJob, bell: Bell, *, lease_s: float = 600.0) -> Worker:
+def working(jobs: OneJob, bell: Bell) -> Worker:
     def refuse(job: Job, open_reports: Reports) -> Context:
         del open_reports
         raise Conflict(f"job {job.id} is refused")
 
-    return Worker(jobs, refuse, "w1", 0.01, 0.001, lease_s, bell)
+    return Worker(jobs, refuse, "w1", 0.01, 0.001, bell)
 
 
 def test_the_end_of_a_job_waits_for_the_database() -> None:
     jobs, bell = OneJob(), Bell()
     worker = working(jobs, bell)
-    thread = threading.Thread(target=worker.work)
+    thread = threading.Thread(target=worker.work, daemon=True)
 
     jobs.failures.append(StoreUnavailable("the database is away"))
     thread.start()
@@ -243,9 +248,14 @@ def test_the_end_of_a_job_waits_for_the_database() -> None:
         (StoreUnavailable("away"), "the end of the job is lost"),
     ],
 )
-def test_an_end_that_cannot_be_recorded_is_logged_and_the_worker_goes_on(
-    failure: Exception, logged: str, caplog: pytest.LogCaptureFixture
+def test_an_end_that_cannot_be_recorded_is_logged_by_a_worker_without_a_server(
+    failure: Exception,
+    logged: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("server.jobs.worker.ALONE_S", 0.01)
+
     class Stubborn(OneJob):
         def finish(self, *args: object, **options: object) -> None:
             del args, options
@@ -254,9 +264,23 @@ def test_an_end_that_cannot_be_recorded_is_logged_and_the_worker_goes_on(
 
     bell = Bell()
 
-    working(Stubborn(), bell, lease_s=0.0).work()
+    working(Stubborn(), bell).work()
 
     assert logged in caplog.messages
+
+
+def test_a_claim_whose_answer_was_lost_is_taken_up() -> None:
+    jobs, bell = OneJob(queued=[], taken=True), Bell()
+    jobs.failures.append(StoreUnavailable("the connection broke"))
+    thread = threading.Thread(target=working(jobs, bell).work, daemon=True)
+
+    thread.start()
+    until(lambda: jobs.ended)
+    jobs.taken = False
+    bell.close()
+    thread.join()
+
+    assert jobs.ended[0][0] == "failed"
 
 
 def test_a_worker_that_was_told_to_close_takes_no_job() -> None:
@@ -294,6 +318,24 @@ def test_an_interrupted_job_is_queued_again() -> None:
     assert run_job(RESUMING, lambda: raising(Interrupted())) == Outcome("queued")
 
 
+def test_a_job_that_resumes_is_queued_again_when_the_database_is_away() -> None:
+    away = StoreUnavailable("the database cannot be reached; try again later")
+
+    assert run_job(RESUMING, lambda: raising(away)) == Outcome("queued")
+    assert run_job(JOB, lambda: raising(away)).error == {
+        "code": "store.unavailable",
+        "message": "the database cannot be reached; try again later",
+        "details": {},
+    }
+
+
+def test_a_job_that_finds_no_room_in_the_database_fails() -> None:
+    outcome = run_job(RESUMING, lambda: raising(StoreFull("the database or disk is full")))
+
+    assert outcome.error is not None
+    assert outcome.error["code"] == "store.full"
+
+
 def test_a_stopped_worker_hands_back_a_job_that_resumes() -> None:
     assert run_job(RESUMING, lambda: raising(WorkerStopped())) == Outcome("queued")
 
@@ -307,7 +349,7 @@ def test_a_worker_hands_back_what_was_interrupted_and_ends() -> None:
         assert open_reports.bell.is_closing()
         raise Interrupted
 
-    Worker(jobs, interrupt, "w1", 0.01, 0.001, 600.0, bell).work()
+    Worker(jobs, interrupt, "w1", 0.01, 0.001, bell).work()
 
     assert jobs.ended == [("queued", None, None)]
 
