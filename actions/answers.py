@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from actions.ports import TableInfo
-from actions.results import ActionResult, Cell, Column, ColumnType, ResultTable
+from actions.results import ActionResult, Cell, Column, ColumnType, Json, ResultTable
 
 Declared = Sequence[tuple[str, ColumnType]]
 """Columns by name and type."""
@@ -49,3 +49,9 @@ def shown(value: Cell) -> str:
 def made(*tables: TableInfo) -> ActionResult:
     """Return the answer of an action that does nothing but make tables."""
     return ActionResult(tables={"OutputCasTables": output_tables(*tables)})
+
+
+def made_one(table: TableInfo) -> ActionResult:
+    """Return the answer of an action that makes one table, which CAS also tells as two values."""
+    values: dict[str, Json] = {"caslib": table.caslib, "tableName": table.name}
+    return ActionResult(tables={"OutputCasTables": output_tables(table)}, values=values)

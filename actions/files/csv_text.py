@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from actions.errors import InvalidFile
+from actions.files.declared import ImportVars, converted, declared_types
 from actions.files.rows import BATCH_ROWS, Rows, check_count, check_names
 from actions.params import ActionParams
 
@@ -28,32 +29,36 @@ LADDER: tuple[pa.DataType, ...] = (pa.int64(), pa.float64(), pa.string())
 
 
 class CsvOptions(ActionParams):
-    """How delimited text is written."""
+    """How delimited text is written, and what its columns are declared to be."""
 
     delimiter: str
     encoding: str
     get_names: bool
+    vars: ImportVars = ()
 
 
 def read_csv(path: Path, options: CsvOptions) -> Rows:
     """Open delimited text.
 
     Raises:
-        InvalidFile: it is empty, is not text of that encoding, or a row has more or fewer fields
-            than the first; the message names the row.
+        InvalidFile: it is empty, is not text of that encoding, a row has more or fewer fields than
+            the first (the message names the row), or a value is not of the type that is declared.
+        ColumnNotFound: a column is declared that there is not.
     """
     names = _names(path, options)
     check_names(names)
-    rungs = dict.fromkeys(names, 0)
-    seen = dict.fromkeys(names, False)
+    declared = declared_types(options.vars, names)
+    rungs = {name: 0 for name in names if name not in declared}
+    seen = dict.fromkeys(rungs, False)
     for batch in _blocks(path, options, dict.fromkeys(names, pa.string())):
-        for name in names:
+        for name in rungs:
             column = pc.drop_null(batch.column(name))
             seen[name] = seen[name] or len(column) > 0
             rungs[name] = _climb(column, rungs[name])
-    types: Types = {n: LADDER[rungs[n]] if seen[n] else pa.float64() for n in names}
-    schema = pa.schema([pa.field(name, types[name]) for name in names])
-    return Rows(schema, _blocks(path, options, types))
+    found: Types = {n: LADDER[rungs[n]] if seen[n] else pa.float64() for n in rungs}
+    types: Types = {name: found.get(name, pa.string()) for name in names}
+    schema = pa.schema([pa.field(name, declared.get(name, types[name])) for name in names])
+    return Rows(schema, converted(_blocks(path, options, types), schema))
 
 
 def scan_csv(

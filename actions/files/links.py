@@ -59,7 +59,7 @@ def link_file(caslib: Caslib, path: str, options: ImportOptions) -> LinkedFile:
         count = count_parquet(place)
     else:
         count = sum(batch.num_rows for batch in rows.batches)
-    link = FileLink(caslib.name, path, *_mark(facts), settled.model_dump())
+    link = FileLink(caslib.name, path, *_mark(facts), settled.model_dump(exclude_defaults=True))
     return LinkedFile(link, rows.schema, count)
 
 

@@ -1,6 +1,6 @@
 from pathlib import PurePosixPath
 
-from actions.answers import made
+from actions.answers import made_one
 from actions.context import Context
 from actions.errors import InvalidParameters
 from actions.files.detect import ImportOptions, open_rows
@@ -56,7 +56,7 @@ def load_table(ctx: Context, p: LoadTableParams) -> ActionResult:
     query = Query(p.where, tuple(each.name for each in p.vars))
     found = plan(query, rows.schema, f"the file {p.path!r}")
     batches = run(found, (batch.select(found.reads) for batch in rows.batches))
-    return made(store_rows(ctx, found.schema, batches, out.output))
+    return made_one(store_rows(ctx, found.schema, batches, out.output))
 
 
 def _link(ctx: Context, p: LoadTableParams) -> ActionResult:
@@ -67,8 +67,14 @@ def _link(ctx: Context, p: LoadTableParams) -> ActionResult:
             f"file, give {chosen!r} when it is read",
             parameter=chosen,
         )
+    if p.import_options.vars:
+        raise InvalidParameters(
+            "parameters 'link' and 'importOptions.vars' got both, expected one of them; the types "
+            "of a link are those its values have",
+            parameter="importOptions.vars",
+        )
     found = link_file(ctx.caslibs.find(p.caslib), p.path, p.import_options)
-    return made(ctx.tables.link(_output(p).output, found.schema, found.rows, found.link))
+    return made_one(ctx.tables.link(_output(p).output, found.schema, found.rows, found.link))
 
 
 def _output(p: LoadTableParams) -> OutTable:

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from actions.answers import made
+from actions.answers import made_one
 from actions.context import Context
 from actions.errors import InvalidParameters
 from actions.files.detect import ImportOptions, open_rows
@@ -31,4 +31,6 @@ def upload(ctx: Context, p: UploadParams) -> ActionResult:
     if ctx.upload is None:
         raise InvalidParameters("table.upload got no file, expected one as the body of the request")
     rows = open_rows(ctx.upload, p.import_options)
-    return made(store_rows(ctx, rows.schema, rows.batches, p.cas_out.output))
+    info = store_rows(ctx, rows.schema, rows.batches, p.cas_out.output)
+    ctx.note(f"The uploaded file is the table {info.name} in caslib {info.caslib}.")
+    return made_one(info)
