@@ -1,10 +1,10 @@
 """Models: one row per layer, one per edge; the graph is rebuilt on loading."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from actions.deeplearn.layout import MODEL_SCHEMA, model_rows
 from actions.errors import Conflict
@@ -14,6 +14,7 @@ from engine.graph.spec import Graph, Node
 from engine.layers.base import LAYERS, Layer
 from server.store.catalogue import Catalogue
 from server.store.connect import Database
+from server.store.graphs import GraphCache
 from server.store.schema import canonical, contents, model_edges, model_layers, tables
 from server.store.staging import Recipe, add_content
 
@@ -28,9 +29,16 @@ Edges = Mapping[tuple[int, int], int]
 class SqlModelStore:
     """Models of one session."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, job_id: str | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        graphs: GraphCache,
+        job_id: str | None = None,
+    ) -> None:
         self._database = database
         self._catalogue = catalogue
+        self._graphs = graphs
         self._job_id = job_id
 
     def create(self, output: Output, graph: Graph) -> TableInfo:
@@ -52,7 +60,8 @@ class SqlModelStore:
             content_id = add_content(
                 connection, recipe, state="live", now=now, rows=view_rows(graph)
             )
-            _add(connection, content_id, _layers(graph), _edges(graph))
+            nodes = graph.nodes
+            _add(connection, content_id, _layers(graph, nodes), _edges(graph, nodes))
             return self._catalogue.place(connection, [(content_id, output)], now=now)[0]
 
     def load(self, name: Name) -> StoredModel:
@@ -65,7 +74,11 @@ class SqlModelStore:
         """
         with self._database.read() as connection:
             info = self._catalogue.entry(connection, name, "model")
-            return StoredModel(info, _graph(connection, info))
+            graph = self._graphs.get((info.id, info.version))
+            if graph is None:
+                graph = _graph(connection, info)
+                self._graphs.put((info.id, info.version), graph)
+            return StoredModel(info, graph)
 
     def save(self, stored: StoredModel, graph: Graph) -> TableInfo:
         """Change a model in place, writing only the layers that differ.
@@ -83,6 +96,7 @@ class SqlModelStore:
                 .where(contents.c.id == info.id)
                 .values(rows=rows, header={"name": graph.name, "family": graph.family})
             )
+        self._graphs.put((info.id, info.version + 1), graph)
         return replace(info, version=info.version + 1, rows=rows)
 
 
@@ -95,24 +109,22 @@ def _options(layer: Layer) -> dict[str, object]:
     return layer.model_dump(mode="json", exclude={"type"})
 
 
-def _layers(graph: Graph) -> dict[int, LayerRow]:
-    ids = {node.name: node.id for node in graph.nodes}
+def _layers(graph: Graph, nodes: Iterable[Node]) -> dict[int, LayerRow]:
     return {
         node.id: (
             node.name,
             node.layer.type,
             canonical(_options(node.layer)),
-            None if node.shared is None else ids[node.shared],
+            None if node.shared is None else graph.node(node.shared).id,
         )
-        for node in graph.nodes
+        for node in nodes
     }
 
 
-def _edges(graph: Graph) -> dict[tuple[int, int], int]:
-    ids = {node.name: node.id for node in graph.nodes}
+def _edges(graph: Graph, nodes: Iterable[Node]) -> dict[tuple[int, int], int]:
     return {
-        (node.id, position): ids[source]
-        for node in graph.nodes
+        (node.id, position): graph.node(source).id
+        for node in nodes
         for position, source in enumerate(node.sources)
     }
 
@@ -130,35 +142,25 @@ def _raise_version(connection: Connection, info: TableInfo) -> None:
 
 
 def _write_difference(connection: Connection, content_id: str, old: Graph, new: Graph) -> None:
-    layers, edges = _layers(old), _edges(old)
-    new_layers, new_edges = _layers(new), _edges(new)
-    stale_edges = [key for key, source in edges.items() if new_edges.get(key) != source]
-    stale_layers = [key for key in layers if key not in new_layers]
-    if stale_edges:
-        keys = tuple_(model_edges.c.layer_id, model_edges.c.position)
-        connection.execute(
-            delete(model_edges).where(model_edges.c.content_id == content_id, keys.in_(stale_edges))
-        )
-    if stale_layers:
-        connection.execute(
-            delete(model_layers).where(
-                model_layers.c.content_id == content_id,
-                model_layers.c.layer_id.in_(stale_layers),
-            )
-        )
-    for layer_id, row in new_layers.items():
-        if layer_id in layers and layers[layer_id] != row:
-            connection.execute(
-                update(model_layers)
-                .where(model_layers.c.content_id == content_id, model_layers.c.layer_id == layer_id)
-                .values(dict(zip(LAYER_COLUMNS, row, strict=True)))
-            )
-    _add(
-        connection,
-        content_id,
-        {key: row for key, row in new_layers.items() if key not in layers},
-        {key: source for key, source in new_edges.items() if edges.get(key) != source},
-    )
+    """Write the layers that differ; most changes add one, whatever the size of the model."""
+    before = {node.id: node for node in old.nodes}
+    differing = [node for node in new.nodes if before.get(node.id) != node]
+    replaced = before.keys() & {node.id for node in differing}
+    gone = before.keys() - {node.id for node in new.nodes}
+    layers, edges = _layers(new, differing), _edges(new, differing)
+    _remove(connection, model_edges, content_id, replaced | gone)
+    _remove(connection, model_layers, content_id, gone)
+    for layer_id in replaced:
+        row = dict(zip(LAYER_COLUMNS, layers.pop(layer_id), strict=True))
+        same = (model_layers.c.content_id == content_id) & (model_layers.c.layer_id == layer_id)
+        connection.execute(update(model_layers).where(same).values(row))
+    _add(connection, content_id, layers, edges)
+
+
+def _remove(connection: Connection, table: Table, content_id: str, layer_ids: set[int]) -> None:
+    if layer_ids:
+        of_layers = (table.c.content_id == content_id) & table.c.layer_id.in_(layer_ids)
+        connection.execute(delete(table).where(of_layers))
 
 
 def _add(connection: Connection, content_id: str, layers: Layers, edges: Edges) -> None:
