@@ -12,6 +12,8 @@ from inspect import cleandoc, getdoc
 from pathlib import Path
 from typing import Any
 
+import architecture_pages
+
 import actions  # noqa: F401 - registers the actions
 import engine.layers  # noqa: F401 - registers the layer types
 from actions.registry import ACTIONS, Action
@@ -40,6 +42,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         DOCS / "layers" / "index.md",
         index_of("Layer types", {name: first_line(layer) for name, layer in LAYERS.items()}),
     )
+    yield DOCS / "architectures" / "index.md", architecture_pages.page()
     yield DOCS / "types.md", types_page()
     yield DOCS / "errors.md", errors_page()
     yield DOCS / "settings.md", settings_page()
@@ -241,10 +244,16 @@ def main(arguments: list[str]) -> int:
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-    for folder in ("actions", "layers"):
+    for path, picture in architecture_pages.pictures(DOCS / "architectures"):
+        known.add(path)
+        if check and (not path.exists() or path.read_text() != picture):
+            complaints.append(f"{path.relative_to(DOCS.parent)}: is stale, run `make docs`")
+        if not check:
+            path.write_text(picture)
+    for folder in ("actions", "layers", "architectures"):
         complaints += [
             f"{path.relative_to(DOCS.parent)}: belongs to nothing"
-            for path in sorted((DOCS / folder).glob("*.md"))
+            for path in sorted((DOCS / folder).iterdir())
             if path not in known
         ]
     print("\n".join(complaints) or f"{len(known)} pages are current")

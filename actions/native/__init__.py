@@ -1,5 +1,17 @@
 """The action set ``castorch``: what CAS has no action for."""
 
-from actions.native import declare_model, summary
+from actions.native import (
+    build_architecture,
+    declare_model,
+    list_architectures,
+    model_graph,
+    summary,
+)
 
-__all__ = ["declare_model", "summary"]
+__all__ = [
+    "build_architecture",
+    "declare_model",
+    "list_architectures",
+    "model_graph",
+    "summary",
+]

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from inspect import getdoc
 
 import castorch
-from castorch import _commands
+from castorch import _commands, _network_commands
 from castorch._errors import CastorchError
 
 GROUP = "castorch.commands"
@@ -31,10 +31,34 @@ TABLE = _option("--table", required=True, help="table, or file or folder to uplo
 COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
     "models": (_commands.models, (JSON,)),
     "tables": (_commands.tables, (JSON,)),
-    "summary": (
-        _commands.summary,
+    "architectures": (_network_commands.architectures, (JSON,)),
+    "build": (
+        _network_commands.build,
         (
-            _option("model", help="name or file"),
+            _option("architecture", help="name, see architectures"),
+            _option("--name", help="name of the model; left out: that of the architecture"),
+            _option(
+                "--set",
+                dest="choices",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="a choice, for example classes=10; may be repeated",
+            ),
+            REPLACE,
+        ),
+    ),
+    "graph": (
+        _network_commands.graph,
+        (
+            _option("model", help="name, architecture or file"),
+            _option("--out", help="file to write; left out: print the SVG"),
+        ),
+    ),
+    "summary": (
+        _network_commands.summary,
+        (
+            _option("model", help="name, architecture or file"),
             _option("--batch-size", type=int, help="rows of a mini-batch, for the memory (1)"),
             JSON,
         ),

@@ -21,27 +21,17 @@ MODEL_ENDINGS = frozenset({".json", ".yaml", ".yml"})
 
 def models(client: Client, args: Namespace) -> str:
     """List the models the session sees."""
-    return _catalogue(_session(client, args).tables(), {"model"}, as_json=args.json)
+    return _catalogue(session_of(client, args).tables(), {"model"}, as_json=args.json)
 
 
 def tables(client: Client, args: Namespace) -> str:
     """List the tables the session sees: data and weights."""
-    return _catalogue(_session(client, args).tables(), {"data", "weights"}, as_json=args.json)
-
-
-def summary(client: Client, args: Namespace) -> str:
-    """Show the layers of a model, or of a declaration in a JSON or YAML file."""
-    if not _is_file(args.model):
-        model = _session(client, args).open_model(args.model)
-        return _show(model.summary(batch_size=args.batch_size), as_json=args.json)
-    with client.session(name=f"summary of {Path(args.model).name}") as passing:
-        model = passing.declare(args.model)
-        return _show(model.summary(batch_size=args.batch_size), as_json=args.json)
+    return _catalogue(session_of(client, args).tables(), {"data", "weights"}, as_json=args.json)
 
 
 def declare(client: Client, args: Namespace) -> str:
     """Make a model from a declaration in a JSON or YAML file."""
-    session = _session(client, args)
+    session = session_of(client, args)
     model = session.declare(args.file, name=args.name, replace=args.replace)
     return f"model {model.name!r} was declared"
 
@@ -49,7 +39,7 @@ def declare(client: Client, args: Namespace) -> str:
 def upload(client: Client, args: Namespace) -> str:
     """Send a file, or a folder of images, to the server as a table."""
     name = args.name or Path(args.path).stem
-    table = _session(client, args).upload(
+    table = session_of(client, args).upload(
         name, args.path, replace=args.replace, promote=args.promote
     )
     return f"table {table.name!r} has {table.rows:,} rows"
@@ -57,17 +47,17 @@ def upload(client: Client, args: Namespace) -> str:
 
 def fetch(client: Client, args: Namespace) -> str:
     """Show rows of a table, or save all of it to a CSV, Arrow or Parquet file."""
-    table = _session(client, args).table(args.table)
+    table = session_of(client, args).table(args.table)
     if args.out:
         return f"wrote {table.save(args.out, where=args.where)}"
     columns = _split(args.columns)
     page = table.fetch(columns, where=args.where, order_by=_split(args.order_by), limit=args.limit)
-    return _show(page, as_json=args.json)
+    return show(page, as_json=args.json)
 
 
 def train(client: Client, args: Namespace) -> str:
     """Train a model on a table, and write a weight table."""
-    session = _session(client, args)
+    session = session_of(client, args)
     model, table = _model(session, args.model), _table(session, args.table)
     history = model.train(
         table,
@@ -89,7 +79,7 @@ def train(client: Client, args: Namespace) -> str:
 
 def score(client: Client, args: Namespace) -> str:
     """Score a table with a trained model."""
-    session = _session(client, args)
+    session = session_of(client, args)
     scored = _model(session, args.model).score(
         _table(session, args.table),
         weights=args.weights,
@@ -134,17 +124,19 @@ def actions(client: Client, args: Namespace) -> str:
     return str(ResultTable(("action", "summary"), rows))
 
 
-def _session(client: Client, args: Namespace) -> Session:
+def session_of(client: Client, args: Namespace) -> Session:
+    """Return the session a command works in."""
     return client.session(session_id=args.session)
 
 
-def _is_file(text: str) -> bool:
+def is_file(text: str) -> bool:
+    """Return whether a model is named by the file that declares it."""
     return Path(text).suffix.lower() in MODEL_ENDINGS or Path(text).is_file()
 
 
 def _model(session: Session, text: str) -> Model:
     """Return a model by its name, or declare the one a file holds."""
-    return session.declare(text, replace=True) if _is_file(text) else session.open_model(text)
+    return session.declare(text, replace=True) if is_file(text) else session.open_model(text)
 
 
 def _table(session: Session, text: str) -> Table:
@@ -196,7 +188,8 @@ def _catalogue(listed: ResultTable, kinds: set[str], *, as_json: bool) -> str:
     return str(ResultTable(names, tuple(tuple(each[name] for name in names) for each in records)))
 
 
-def _show(table: ResultTable, *, as_json: bool) -> str:
+def show(table: ResultTable, *, as_json: bool) -> str:
+    """Return a table as text for people, or as JSON."""
     return _json(table.records()) if as_json else str(table)
 
 

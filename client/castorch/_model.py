@@ -9,6 +9,7 @@ from castorch._history import History, Scored
 from castorch._job import Job
 from castorch._layer import Layer
 from castorch._options import ScoreOptions, TrainOptions
+from castorch._picture import Picture
 from castorch._progress import Progress, show_progress
 from castorch._results import Result
 from castorch._summary import Summary
@@ -96,6 +97,15 @@ class Model:
         )
         layers = result["Layers"]
         return Summary(layers.names, layers.rows, layers.types, layers.title)
+
+    def graph(self, *, weights: Table | str | None = None) -> Picture:
+        """Return a picture of the model as SVG: a box per layer, lines for what flows.
+
+        Args:
+            weights: a weight table, from which sizes are taken that depend on data.
+        """
+        result = self._session.run("castorch.modelGraph", model_table=self, init_weights=weights)
+        return Picture(result.values["svg"])
 
     def train(
         self,

@@ -94,3 +94,35 @@ class ScoreOptions(TypedDict, total=False):
     buffer_size: int
     n_threads: int
     gpu: bool | Mapping[str, Any]
+
+
+class Choices(TypedDict, total=False):
+    """What :meth:`castorch.Session.build` takes besides the name; each architecture takes some.
+
+    Attributes:
+        classes: classes to tell apart.
+        size: height and width of images, in pixels.
+        channels: channels of images.
+        width: factor on the maps of every layer.
+        depth: times the image is halved.
+        groups: runs of maps which do not see one another.
+        filters: filters of the first layer; of a text CNN those of every region size.
+        anchors: width and height of one box after the other, in cells.
+        words: words of a sentence.
+        features: values of a word's vector.
+        vocabulary: words that have a vector in the network.
+        regions: words that filters see at once, a number for every kind of filter.
+    """
+
+    classes: int
+    size: int
+    channels: int
+    width: float
+    depth: int
+    groups: int
+    filters: int
+    anchors: Sequence[float]
+    words: int
+    features: int
+    vocabulary: int
+    regions: Sequence[int]

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 from urllib.parse import quote
 
 from castorch._declare import read_declaration
 from castorch._errors import ProtocolFailed
 from castorch._job import Job, find_job
 from castorch._model import Model
+from castorch._options import Choices
 from castorch._request import Answer, Request
 from castorch._results import Result, ResultTable, read_result
 from castorch._spelling import params_to_wire
@@ -195,6 +196,42 @@ class Session:
         model = Model(self, declared["model"], caslib)
         table = model.to_wire() | ({"replace": True} if replace else {})
         self.run("castorch.declareModel", **{**declared, "model": table})
+        return model
+
+    def architectures(self) -> ResultTable:
+        """Return a row per architecture that :meth:`build` knows by name."""
+        return self.run("castorch.listArchitectures")["Architectures"]
+
+    def build(
+        self,
+        architecture: str,
+        *,
+        name: str | None = None,
+        replace: bool = False,
+        caslib: str | None = None,
+        **choices: Unpack[Choices],
+    ) -> Model:
+        """Make a model of an architecture that is known by name.
+
+        ``session.build("resnet20", name="digits", size=28, channels=1)``
+
+        Args:
+            architecture: its name, see :meth:`architectures`.
+            name: of the model; None is that of the architecture.
+            replace: replace a table of that name.
+            caslib: where it goes; None is the session's active one.
+            choices: see :class:`castorch._options.Choices`.
+
+        Raises:
+            InvalidParameters: there is no such architecture, or it does not take a choice.
+            GraphError, ShapeError: a choice has a value that makes no network.
+            TableExists: the name is taken and ``replace`` is false.
+        """
+        model = Model(self, name or architecture, caslib)
+        table = model.to_wire() | ({"replace": True} if replace else {})
+        self.run(
+            "castorch.buildArchitecture", model_table=table, architecture=architecture, **choices
+        )
         return model
 
     def end(self) -> None:

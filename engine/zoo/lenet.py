@@ -1,7 +1,5 @@
 """LeNet, as LeCun printed it and as the Theano tutorial has it."""
 
-from collections.abc import Sequence
-
 from engine.graph.spec import Graph
 from engine.layers.channels import Split
 from engine.layers.convolution import Convolution, GroupConvolution
@@ -14,6 +12,7 @@ from engine.zoo.registry import register
 PAPER = "LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to documents, 1998"
 TUTORIAL = "Deep Learning Tutorials (Theano), Convolutional neural networks (LeNet), 2010"
 
+FILTERS = (20, 50)
 FIRST_MAPS = 6
 CONNECTIONS: tuple[tuple[int, ...], ...] = (
     *((at, (at + 1) % 6, (at + 2) % 6) for at in range(6)),
@@ -26,13 +25,11 @@ CONNECTIONS: tuple[tuple[int, ...], ...] = (
 """Maps of S2 that each map of C3 sees. Source: LeCun et al., 1998, table I."""
 
 
-def lenet(
-    *, classes: int = 10, size: int = 28, channels: int = 1, filters: Sequence[int] = (20, 50)
-) -> Graph:
+def lenet(*, classes: int = 10, size: int = 28, channels: int = 1) -> Graph:
     """Return the LeNet of the tutorial: two convolutions, each with pooling, and 500 neurons."""
     draft = Draft("lenet")
     draft.image(channels, size)
-    for position, count in enumerate(filters, 1):
+    for position, count in enumerate(FILTERS, 1):
         layer = Convolution(n_filters=count, width=5, padding=0, act="TANH")
         draft.add(f"conv{position}", layer)
         draft.add(f"pool{position}", Pooling(padding=0))

@@ -42,11 +42,11 @@ def mobilenet(
     """Return MobileNet of version 1; ``width`` multiplies the maps of every layer."""
     draft = Draft("mobilenet")
     draft.image(channels, size)
-    maps = int(32 * width)
+    maps = max(1, int(32 * width))
     draft.normed("conv1", convo(maps, 3, 2))
     for at, (full, stride) in enumerate(STEPS, 2):
         draft.normed(f"conv{at}_dw", convo(maps, 3, stride, groups=maps))
-        maps = int(full * width)
+        maps = max(1, int(full * width))
         draft.normed(f"conv{at}_pw", convo(maps, 1))
     draft.add("pool", whole())
     return draft.classes(classes)

@@ -38,10 +38,10 @@ def text_cnn(
         draft.add("vectors", Projection(embedding_size=features, alphabet_size=vocabulary))
     page = draft.add("page", Reshape(width=features, height=words, depth=1))
     largest = []
-    for region in regions:
-        draft.add(f"region{region}", convo(filters, (region, features), padding=0), page)
+    for at, region in enumerate(regions, 1):
+        draft.add(f"region{at}", convo(filters, (region, features), padding=0), page)
         pool = Pooling(width=0, height=0, dropout=0.5)
-        largest.append(draft.add(f"best{region}", pool))
+        largest.append(draft.add(f"best{at}", pool))
     draft.add("features", Concatenation(), *largest)
     return draft.classes(classes)
 

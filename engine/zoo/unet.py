@@ -11,9 +11,9 @@ SOURCE = "Ronneberger, Fischer and Brox, U-Net: networks for biomedical segmenta
 
 
 def unet(
-    *, classes: int = 2, size: int = 256, channels: int = 1, width: int = 64, depth: int = 4
+    *, classes: int = 2, size: int = 256, channels: int = 1, filters: int = 64, depth: int = 4
 ) -> Graph:
-    """Return U-Net of a depth, whose first convolutions have ``width`` maps.
+    """Return U-Net of a depth, whose first convolutions have ``filters`` maps.
 
     Convolutions pad, so that the answer has the size of the image; those of the paper do not, and
     cut the maps they are joined with. ``size`` is a multiple of 2 to the power of ``depth``.
@@ -22,14 +22,14 @@ def unet(
     draft.image(channels, size)
     kept = []
     for level in range(depth):
-        kept.append(_twice(draft, f"down{level + 1}", width << level))
+        kept.append(_twice(draft, f"down{level + 1}", filters << level))
         draft.add(f"pool{level + 1}", best(2, 2))
-    _twice(draft, "bottom", width << depth)
+    _twice(draft, "bottom", filters << depth)
     for level in reversed(range(depth)):
-        up = TransposedConvolution(n_filters=width << level, width=2, stride=2, act="IDENTITY")
+        up = TransposedConvolution(n_filters=filters << level, width=2, stride=2, act="IDENTITY")
         draft.add(f"up{level + 1}", up)
         draft.add(f"join{level + 1}", Concatenation(), kept[level], draft.last)
-        _twice(draft, f"mend{level + 1}", width << level)
+        _twice(draft, f"mend{level + 1}", filters << level)
     draft.add("scores", convo(classes, 1, **IDENTITY))
     draft.add("out", Segmentation())
     return draft.graph

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from engine.errors import GraphError
 from engine.graph.spec import Graph
 from engine.layers.detection import Detection
 from engine.layers.merge import Concatenation
@@ -55,6 +56,7 @@ def tiny_yolo_v2(
     *, classes: int = 20, size: int = 416, channels: int = 3, anchors: Anchors = TINY_ANCHORS
 ) -> Graph:
     """Return Tiny-YOLO of version 2: nine convolutions; a cell is 32 pixels wide."""
+    cells = _cells(size)
     draft = Draft("tinyyolov2")
     draft.image(channels, size)
     for at, maps in enumerate(TINY, 1):
@@ -62,7 +64,7 @@ def tiny_yolo_v2(
         draft.add(f"pool{at}", best(2, 1, None) if maps == TINY[-1] else best(2, 2))
     _leaky(draft, "conv7", 1024)
     _leaky(draft, "conv8", 1024)
-    return _end(draft, classes, size, anchors)
+    return _end(draft, classes, cells, anchors)
 
 
 def yolo_v2(
@@ -72,6 +74,7 @@ def yolo_v2(
 
     Of the finer view every square of four pixels becomes one pixel with four times the maps.
     """
+    cells = _cells(size)
     draft = Draft("yolov2")
     draft.image(channels, size)
     for at, widths in enumerate(
@@ -85,9 +88,25 @@ def yolo_v2(
         _leaky(draft, f"conv6_{position}", maps, 1 if position in (2, 4) else 3)
     coarse = draft.last
     _leaky(draft, "fine", FINE // 4, 1, fine)
-    draft.add("joined", Concatenation(), _gathered(draft, size // STRIDE), coarse)
+    draft.add("joined", Concatenation(), _gathered(draft, cells), coarse)
     _leaky(draft, "conv7", 1024)
-    return _end(draft, classes, size, anchors)
+    return _end(draft, classes, cells, anchors)
+
+
+def _cells(size: int) -> int:
+    """Return the cells on a side of an image.
+
+    Raises:
+        GraphError: the last ones do not fit.
+    """
+    if size % STRIDE:
+        raise GraphError(
+            f"choice 'size' of the architecture got {size}, expected a multiple of {STRIDE}: the "
+            "pixels of a cell",
+            choice="size",
+            got=size,
+        )
+    return size // STRIDE
 
 
 def _leaky(draft: Draft, name: str, maps: int, kernel: int = 3, *sources: str) -> None:
@@ -104,10 +123,10 @@ def _gathered(draft: Draft, cells: int) -> str:
     return draft.add("fine_squares", Reshape(depth=FINE, height=cells, width=cells, order="WDH"))
 
 
-def _end(draft: Draft, classes: int, size: int, anchors: Anchors) -> Graph:
+def _end(draft: Draft, classes: int, cells: int, anchors: Anchors) -> Graph:
     boxes = len(anchors) // 2
     draft.add("boxes", convo(boxes * (BOX + classes), 1, **IDENTITY))
-    layer = Detection(class_number=classes, grid_number=size // STRIDE, anchors=tuple(anchors))
+    layer = Detection(class_number=classes, grid_number=cells, anchors=tuple(anchors))
     draft.add("out", layer)
     return draft.graph
 

@@ -121,6 +121,103 @@ def test_the_summary_of_a_file_leaves_nothing_behind(
     assert server.requests[2].headers["castorch-session"] == "s1"
 
 
+def unknown_table(request: httpx.Request) -> httpx.Response:
+    if "castorch-session" in request.headers:
+        return httpx.Response(200, json=answered(Layers=LAYERS))
+    return error("table.not_found", "no table is named 'lenet' in caslib 'CASUSER'", 404)
+
+
+ZOO = answered(
+    Architectures=table(
+        "Name Title Layers:int64 Parameters:int64 Choices Source",
+        ["lenet", "LeNet", 7, 431080, "classes 10", "somewhere"],
+    )
+)
+
+
+def test_the_summary_of_an_architecture_leaves_nothing_behind(run: Run, server: FakeServer) -> None:
+    server.answers["POST /v1/actions/castorch.summary"] = unknown_table
+    server.answers["POST /v1/actions/castorch.listArchitectures"] = ZOO
+    server.answers["POST /v1/actions/castorch.buildArchitecture"] = answered()
+
+    assert "Total parameters: 6\n" in run("summary", "LeNet")[1]
+
+    calls = [(each.method, each.url.path) for each in server.requests[1:]]
+    assert calls == [
+        ("POST", "/v1/actions/castorch.summary"),
+        ("POST", "/v1/actions/castorch.listArchitectures"),
+        ("POST", "/v1/sessions"),
+        ("POST", "/v1/actions/castorch.buildArchitecture"),
+        ("POST", "/v1/actions/castorch.summary"),
+        ("DELETE", "/v1/sessions/s1"),
+    ]
+
+
+def test_a_name_that_is_neither_model_nor_architecture_is_told(
+    run: Run, server: FakeServer
+) -> None:
+    server.answers["POST /v1/actions/castorch.summary"] = unknown_table
+    server.answers["POST /v1/actions/castorch.listArchitectures"] = ZOO
+
+    status, _, told = run("summary", "other")
+
+    assert status == 1
+    assert told == "castorch: no table is named 'lenet' in caslib 'CASUSER'\n"
+
+
+def test_architectures_are_listed(run: Run, server: FakeServer) -> None:
+    server.answers["POST /v1/actions/castorch.listArchitectures"] = ZOO
+
+    _, shown, _ = run("architectures")
+    _, told, _ = run("architectures", "--json")
+
+    assert "431,080" in shown
+    assert "somewhere" not in shown
+    assert json.loads(told)[0]["Source"] == "somewhere"
+
+
+def test_an_architecture_is_built_with_choices(run: Run, server: FakeServer) -> None:
+    server.answers["POST /v1/actions/castorch.buildArchitecture"] = answered()
+    choices = ("--set", "classes=5", "--set", "regions=2,3")
+
+    _, shown, _ = run("build", "textcnn", "--name", "words", "--replace", *choices)
+
+    assert shown == "model 'words' was built\n"
+    assert json.loads(server.last.content) == {
+        "modelTable": {"name": "words", "replace": True},
+        "architecture": "textcnn",
+        "classes": 5,
+        "regions": [2, 3],
+    }
+
+
+def test_a_choice_that_is_no_number_goes_as_it_is(run: Run, server: FakeServer) -> None:
+    server.answers["POST /v1/actions/castorch.buildArchitecture"] = answered()
+
+    run("build", "lenet", "--set", "size=big")
+
+    assert json.loads(server.last.content)["size"] == "big"
+
+
+def test_a_choice_without_a_value_is_refused(run: Run) -> None:
+    status, _, told = run("build", "lenet", "--set", "classes")
+
+    assert status == 1
+    assert told == ("castorch: --set got 'classes', expected name=value, for example classes=10\n")
+
+
+def test_a_model_is_drawn_to_a_file_or_to_the_terminal(
+    run: Run, server: FakeServer, tmp_path: Path
+) -> None:
+    answer = {**answered(), "values": {"svg": "<svg/>"}}
+    server.answers["POST /v1/actions/castorch.modelGraph"] = answer
+    path = tmp_path / "net.svg"
+
+    assert run("graph", "net", "--out", str(path))[1] == f"wrote {path}\n"
+    assert path.read_text() == "<svg/>"
+    assert run("graph", "net")[1] == "<svg/>\n"
+
+
 def test_a_model_is_declared_from_a_file(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     path.write_text("model: net\nlayers: [{name: data, type: input}]\n")

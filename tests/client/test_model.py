@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,3 +252,14 @@ def test_a_layer_sends_only_the_options_it_was_given() -> None:
         "includeBias": False,
     }
     assert layer == layers.Convo(n_filters=20, width=5, include_bias=False)
+
+
+def test_a_picture_shows_itself_and_is_saved(tmp_path: Path) -> None:
+    answer = {**answered(), "values": {"svg": "<svg/>"}}
+    server = FakeServer({"POST /v1/actions/castorch.modelGraph": answer})
+
+    picture = server.session().open_model("net").graph(weights="w")
+
+    assert picture == picture._repr_svg_() == "<svg/>"
+    assert picture.save(tmp_path / "net.svg").read_text() == "<svg/>"
+    assert server.bodies()[0][1] == {"modelTable": {"name": "net"}, "initWeights": "w"}

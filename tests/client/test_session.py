@@ -218,3 +218,25 @@ def test_a_wrong_token_is_told() -> None:
 
     with pytest.raises(NotAuthenticated, match=r"^no such token$"):
         server.client().layers()
+
+
+def test_a_model_is_built_by_the_name_of_its_architecture() -> None:
+    server = FakeServer({"POST /v1/actions/castorch.buildArchitecture": answered()})
+
+    plain = server.session().build("vgg16")
+    chosen = server.session().build("lenet", name="digits", replace=True, classes=5)
+
+    assert (plain.name, chosen.name) == ("vgg16", "digits")
+    path = "/v1/actions/castorch.buildArchitecture"
+    table = {"name": "digits", "replace": True}
+    assert server.bodies() == [
+        (path, {"modelTable": {"name": "vgg16"}, "architecture": "vgg16"}),
+        (path, {"modelTable": table, "architecture": "lenet", "classes": 5}),
+    ]
+
+
+def test_architectures_are_a_table() -> None:
+    listed = answered(Architectures=table("Name", ["lenet"]))
+    server = FakeServer({"POST /v1/actions/castorch.listArchitectures": listed})
+
+    assert server.session().architectures().column("Name") == ["lenet"]

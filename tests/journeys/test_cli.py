@@ -92,3 +92,20 @@ def test_the_help_lists_the_commands_of_client_and_server(folder: Path) -> None:
     assert done.returncode == 0
     for name in ("summary", "train", "serve", "worker", "migrate", "token"):
         assert re.search(rf"^ +{name} ", done.stdout, re.MULTILINE), name
+
+
+def test_the_table_of_vgg16_is_printed_without_making_a_model(url: str, folder: Path) -> None:
+    # deepLearn reference 5.2: the rows of the first block and of the fully connected layers
+    done = run(url, folder, "summary", "vgg16")
+
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    cells = {row[1]: set(row) for row in rows if len(row) > 6}
+    assert {"224", "64", "1,728", "3,211,264"} <= cells["conv1_1"]
+    assert {"224", "64", "36,864", "3,211,264"} <= cells["conv1_2"]
+    assert {"112", "64", "0", "802,816"} <= cells["pool1"]
+    assert {"4096", "102,760,448", "4,096"} <= cells["fc6"]
+    assert {"4096", "16,777,216", "4,096"} <= cells["fc7"]
+    assert {"1000", "4,096,000"} <= cells["out"]
+    assert "Total parameters: 138,357,544" in done.stdout
+    assert "vgg16" not in run(url, folder, "models").stdout

@@ -92,7 +92,7 @@ SMALL: list[tuple[str, dict[str, object]]] = [
     ("shufflenet", {"size": 32}),
     ("shufflenetv2", {"size": 32, "width": 0.5}),
     ("efficientnetb0", {"size": 32}),
-    ("unet", {"size": 16, "width": 4, "depth": 2}),
+    ("unet", {"size": 16, "filters": 4, "depth": 2}),
     ("tinyyolov2", {"size": 64}),
     ("yolov2", {"size": 64}),
 ]
@@ -194,6 +194,15 @@ def test_a_choice_that_has_no_table_is_refused() -> None:
         match=r"^choice 'groups' of the architecture got 5, expected one of 1, 2, 3, 4, 8$",
     ):
         ZOO["shufflenet"].build(groups=5)
+
+
+def test_an_image_that_is_no_whole_number_of_cells_is_refused() -> None:
+    with pytest.raises(
+        GraphError,
+        match=r"^choice 'size' of the architecture got 400, expected a multiple of 32: the pixels "
+        r"of a cell$",
+    ):
+        ZOO["yolov2"].build(size=400)
 
 
 def test_images_too_small_for_an_architecture_are_refused() -> None:
