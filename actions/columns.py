@@ -41,6 +41,10 @@ def column_type(kind: pa.DataType) -> ColumnType:
         return "double"
     if pa.types.is_timestamp(kind):
         return "datetime"
+    if pa.types.is_date(kind):
+        return "date"
+    if pa.types.is_time(kind):
+        return "time"
     return "binary" if pa.types.is_binary(kind) else "string"
 
 
@@ -49,19 +53,9 @@ def cas_type(kind: pa.DataType) -> str:
 
     Source: the types of table.columnInfo.
     """
-    if pa.types.is_date(kind):
-        return "date"
-    if pa.types.is_time(kind):
-        return "time"
-    names: dict[ColumnType, str] = {
-        "bool": "int32",
-        "int64": "int64",
-        "double": "double",
-        "datetime": "datetime",
-        "binary": "varbinary",
-        "string": "varchar",
-    }
-    return names[column_type(kind)]
+    names: dict[ColumnType, str] = {"bool": "int32", "binary": "varbinary", "string": "varchar"}
+    shown = column_type(kind)
+    return names.get(shown, shown)
 
 
 def result_rows(batch: pa.RecordBatch) -> Iterator[tuple[Cell, ...]]:

@@ -65,7 +65,6 @@ class SortItem(ActionParams):
     """A column to order by; a bare string stands for its name."""
 
     shorthand = "name"
-    later = ("formatted",)
 
     name: str = Field(min_length=1, max_length=NAME_LENGTH)
     """Name of the column; `` desc`` after it turns the order around."""
@@ -73,6 +72,8 @@ class SortItem(ActionParams):
         Literal["ASCENDING", "DESCENDING"], Synonyms({"ASC": "ASCENDING", "DESC": "DESCENDING"})
     ] = "ASCENDING"
     """ASCENDING begins with missing values, DESCENDING ends with them."""
+    formatted: Literal["RAW", "FORMATTED"] = "RAW"
+    """Accepted; rows are ordered by values, whatever they look like."""
 
     @property
     def parsed(self) -> Order:

@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 from actions.errors import InvalidFile
 from actions.files.columnar import ARROW_MAGIC, PARQUET_MAGIC, read_arrow, read_parquet
 from actions.files.csv_text import CsvOptions, read_csv
+from actions.files.declared import ImportVars
 from actions.files.json_rows import read_json
 from actions.files.pictures import read_archive, read_folder
 from actions.files.rows import Rows
+from actions.files.sashdat import MAGIC as SASHDAT_MAGIC
+from actions.files.sashdat import read_sashdat
 from actions.params import ActionParams
 from engine.layers.base import Aliases, Synonyms
 
@@ -16,7 +19,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 STREAM_MAGIC = b"\xff\xff\xff\xff"
 """How an Arrow IPC stream begins."""
 
-FileType = Literal["AUTO", "CSV", "PARQUET", "ARROW", "JSON", "IMAGES"]
+FileType = Literal["AUTO", "CSV", "PARQUET", "ARROW", "JSON", "IMAGES", "SASHDAT"]
 
 _ENDINGS: dict[str, FileType] = {
     ".csv": "CSV",
@@ -30,19 +33,20 @@ _ENDINGS: dict[str, FileType] = {
     ".jsonl": "JSON",
     ".ndjson": "JSON",
     ".zip": "IMAGES",
+    ".sashdat": "SASHDAT",
 }
 
 
 class ImportOptions(ActionParams):
     """How a file is read."""
 
-    later = ("vars", "guessRows", "locale", "stripBlanks", "varChars", "sheet", "range")
+    later = ("stripBlanks", "sheet", "range")
 
     file_type: Annotated[
         FileType,
         Synonyms(
             {"DELIMITED": "CSV", "IPC": "ARROW", "FEATHER": "ARROW", "IMAGE": "IMAGES"}
-            | {"ZIP": "IMAGES", "NDJSON": "JSON", "JSONL": "JSON"}
+            | {"ZIP": "IMAGES", "NDJSON": "JSON", "JSONL": "JSON", "HDAT": "SASHDAT"}
         ),
     ] = "AUTO"
     """Kind of file; AUTO tells it by its first bytes and its name."""
@@ -55,6 +59,15 @@ class ImportOptions(ActionParams):
         Synonyms({"UTF8": "UTF-8", "LATIN1": "LATIN-1", "ISO-8859-1": "LATIN-1"}),
     ] = "UTF-8"
     """Encoding of delimited text."""
+    vars: ImportVars = ()
+    """Types of columns of delimited text, by their names or in their order; of those left out the
+    type is found in the values."""
+    guess_rows: int | None = None
+    """Accepted; types are found in all rows."""
+    var_chars: bool = True
+    """Accepted; text always has the length it has."""
+    locale: str | None = None
+    """Accepted; numbers have a decimal point."""
 
 
 def open_rows(path: Path, options: ImportOptions, name: str = "") -> Rows:
@@ -81,6 +94,8 @@ def open_rows(path: Path, options: ImportOptions, name: str = "") -> Rows:
             return read_json(path)
         case "IMAGES":
             return read_archive(path)
+        case "SASHDAT":
+            return read_sashdat(path)
         case _:
             return read_csv(path, csv_options(settled))
 
@@ -113,7 +128,10 @@ def csv_options(options: ImportOptions) -> CsvOptions:
             delimiter=delimiter,
         )
     return CsvOptions(
-        delimiter=delimiter, encoding=options.encoding.lower(), get_names=options.get_names
+        delimiter=delimiter,
+        encoding=options.encoding.lower(),
+        get_names=options.get_names,
+        vars=options.vars,
     )
 
 
@@ -124,6 +142,8 @@ def _detected(path: Path, ending: str) -> FileType:
         return "PARQUET"
     if head.startswith((ARROW_MAGIC, STREAM_MAGIC)):
         return "ARROW"
+    if head.startswith(SASHDAT_MAGIC):
+        return "SASHDAT"
     if head.startswith(ZIP_MAGIC):
         return "IMAGES"
     if ending in _ENDINGS:

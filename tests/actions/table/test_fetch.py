@@ -137,7 +137,7 @@ def test_dates_and_times_are_shown_in_utc(run: Run, ctx: Context) -> None:
     answer = run("table.fetch", table="days").tables["Fetch"]
 
     assert answer.rows == ((noon, "2024-05-01", True),)
-    assert [column.type for column in answer.columns] == ["datetime", "string", "bool"]
+    assert [column.type for column in answer.columns] == ["datetime", "date", "bool"]
 
 
 def test_more_than_an_answer_holds_is_refused(run: Run, ctx: Context) -> None:
