@@ -5,6 +5,7 @@ Importing this package registers all actions and all layer types.
 
 import engine.layers  # noqa: F401 - fills the registry of layer types
 from actions import (  # noqa: F401 - register
+    astore,
     builtin,
     deeplearn,
     image,

@@ -62,7 +62,7 @@ class ActionResult:
     """The answer of an action."""
 
     tables: Mapping[str, ResultTable] = field(default_factory=dict)
-    values: Mapping[str, Json] = field(default_factory=dict)
+    values: Mapping[str, Json | bytes] = field(default_factory=dict)
     messages: Sequence[Message] = ()
 
 

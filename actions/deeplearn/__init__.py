@@ -3,6 +3,7 @@
 from actions.deeplearn import (
     add_layer,
     build_model,
+    dl_export_model,
     dl_join,
     dl_label_target,
     dl_prune,
@@ -15,6 +16,7 @@ from actions.deeplearn import (
 __all__ = [
     "add_layer",
     "build_model",
+    "dl_export_model",
     "dl_join",
     "dl_label_target",
     "dl_prune",

@@ -6,6 +6,7 @@ from actions.context import Context
 from actions.deeplearn.data_roles import TextParms
 from actions.deeplearn.processors import GpuParameter, device_name, threads_of
 from actions.deeplearn.scoring import Scoring
+from actions.deeplearn.sources import TableSource
 from actions.params import ActionParams, LayerName, OutTable, TableRef, Variable
 from actions.registry import action
 from actions.results import ActionResult
@@ -15,17 +16,13 @@ from engine.layers.base import Aliases
 Never = Literal["NONE"]
 
 
-class DlScoreParams(ActionParams):
-    """Parameters of deepLearn.dlScore."""
+class ScoreOptions(ActionParams):
+    """How a table is scored, whatever the model comes from."""
 
     later = ("hasOutputTermIds", "initOutputEmbeddings", "attributes")
 
     table: TableRef
     """The data to score; it need not have the target."""
-    model_table: Annotated[TableRef, Aliases("model")]
-    """The model, declared as it was when its weights were trained."""
-    init_weights: TableRef
-    """Its weights: a weight table, or one with its three columns."""
     cas_out: OutTable | None = None
     """The scored table."""
     copy_vars: Annotated[tuple[Variable, ...], Aliases("copyVar")] = ()
@@ -62,6 +59,15 @@ class DlScoreParams(ActionParams):
     """1 and more: notes on what was scored."""
 
 
+class DlScoreParams(ScoreOptions):
+    """Parameters of deepLearn.dlScore."""
+
+    model_table: Annotated[TableRef, Aliases("model")]
+    """The model, declared as it was when its weights were trained."""
+    init_weights: TableRef
+    """Its weights: a weight table, or one with its three columns."""
+
+
 @action("deepLearn.dlScore", runs="job", aliases=("deepLearn.score",))
 def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
     """Score a table with a model and its weights, in constant memory.
@@ -78,4 +84,4 @@ def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
     """
     device = device_name(p.gpu)
     with threads_of(ctx, p.n_threads), memory_told():
-        return Scoring(ctx, p, device).run()
+        return Scoring(ctx, p, TableSource(ctx, p.model_table, p.init_weights), device).run()

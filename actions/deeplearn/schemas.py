@@ -10,6 +10,7 @@ from actions.ports import TableInfo, WeightsHeader
 from actions.results import Json
 from engine.data.schema import Schema, bound_graph
 from engine.errors import GraphError, WeightsError
+from engine.graph.declaration import declared as declared
 from engine.graph.layout import SegmentSpec, layout
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
@@ -114,20 +115,6 @@ def _shown(specs: Layout | None) -> str:
     return ", ".join(f"{spec.name} {' x '.join(map(str, spec.shape))}" for spec in specs)
 
 
-def declared(graph: Graph) -> list[Json]:
-    """Return the layers of a graph as JSON, to be kept with weights."""
-    return [
-        {
-            "id": node.id,
-            "name": node.name,
-            "sources": list(node.sources),
-            **({} if node.shared is None else {"shared": node.shared}),
-            "layer": node.layer.model_dump(mode="json"),
-        }
-        for node in graph.nodes
-    ]
-
-
 def check_declared(info: TableInfo, header: WeightsHeader, graph: Graph) -> None:
     """Check that a model is declared as it was when its weights were trained.
 
@@ -138,7 +125,7 @@ def check_declared(info: TableInfo, header: WeightsHeader, graph: Graph) -> None
     if not isinstance(kept, list):
         return
     trained = {each["name"]: each for each in kept if isinstance(each, dict)}
-    current = {each["name"]: each for each in declared(graph) if isinstance(each, dict)}
+    current = {each["name"]: each for each in declared(graph)}
     for name in dict.fromkeys([*current, *trained]):
         if trained.get(name) == current.get(name):
             continue

@@ -13,9 +13,9 @@ from actions.answers import description, output_tables, result_table
 from actions.columns import engine_columns
 from actions.context import Context
 from actions.deeplearn.data_roles import embeddings
-from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, LABEL, narrowed
-from actions.deeplearn.schemas import bind_weights, check_declared, check_layout, read_schema
+from actions.deeplearn.schemas import bind_weights
+from actions.deeplearn.sources import Source
 from actions.errors import InvalidParameters
 from actions.expression import resolve
 from actions.ports import Output, Staged, StagedData, TableInfo
@@ -37,7 +37,7 @@ from engine.score.summary import ScoreSummary
 from engine.shapes import IMAGE_AXES
 
 if TYPE_CHECKING:
-    from actions.deeplearn.dl_score import DlScoreParams
+    from actions.deeplearn.dl_score import ScoreOptions
 
 ALL = "all"
 """In ``copyVars``: every column."""
@@ -71,11 +71,17 @@ class _Sink:
 
 @dataclass
 class Scoring:
-    """One run of dlScore."""
+    """One run of dlScore, or of astore.score.
+
+    Attributes:
+        within: layers whose outputs are columns of the scored table, and not of one of their own.
+    """
 
     ctx: Context
-    p: "DlScoreParams"
+    p: "ScoreOptions"
+    source: Source
     device: str
+    within: tuple[str, ...] = ()
 
     def run(self) -> ActionResult:
         """Score, store, and answer."""
@@ -86,7 +92,8 @@ class Scoring:
             )
         scorer = self.scorer
         with ExitStack() as stack:
-            scored = self._sink(stack, self.p.cas_out, scorer.columns)
+            inner = scorer.layer_columns if self.within else ()
+            scored = self._sink(stack, self.p.cas_out, (*scorer.columns, *inner))
             layers = self._sink(stack, self.p.layer_out, scorer.layer_columns)
             self._fill(scored, layers)
             tables = self._publish([sink for sink in (scored, layers) if sink is not None])
@@ -123,41 +130,32 @@ class Scoring:
         found = [resolve(name, names, self.whole.label) for name in needed]
         return narrowed(self.ctx, self.p.table, (*found, *self.copied))
 
-    @cached_property
+    @property
     def declared(self) -> Graph:
         """The model as it is declared."""
-        return self.ctx.models.load(self.p.model_table.address).graph
-
-    @cached_property
-    def weights(self) -> TableInfo:
-        return self.ctx.tables.find(self.p.init_weights.address)
+        return self.source.declared
 
     @cached_property
     def schema(self) -> Schema:
         """How rows become tensors: as the weights say, else by what their model declares."""
-        if self.weights.kind != "data":
-            info, header = self.ctx.weights.load(self.p.init_weights.address)
-            found = read_schema(info, header)
-            if found is not None:
-                check_declared(info, header, self.declared)
-                bound = bind_weights(info, found, self.declared)
-                check_layout(info, header.specs, bound, found.options)
-                return found
+        found = self.source.schema
+        if found is not None:
+            return found
         self.ctx.note("No target map from nominal values to numeric values is found.")
-        return default_schema(self.declared, self.weights, self.whole)
+        return default_schema(self.declared, self.source.info, self.whole)
 
     @cached_property
     def model(self) -> CompiledModel:
-        graph = bind_weights(self.weights, self.schema, self.declared)
+        graph = bind_weights(self.source.info, self.schema, self.declared)
         model = compile_graph(graph, self.schema.options, outputs=self.layers)
-        load_table(self.ctx, self.p.init_weights, model)
+        self.source.load(model)
         return model
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
         """The layers whose outputs are asked for."""
         if self.p.layer_out is None:
-            return ()
+            return self.within
         if self.p.layers:
             return tuple(self.declared.node(name).name for name in self.p.layers)
         return tuple(node.name for node in self.declared.nodes)
@@ -192,7 +190,7 @@ class Scoring:
         for found in self.scorer.score(self._columns(held)):
             batch = held.pop()
             if scored is not None:
-                scored.write(batch, found.columns)
+                scored.write(batch, {**found.columns, **found.layers})
             if layers is not None:
                 layers.write(batch, found.layers)
             rows += batch.num_rows
@@ -221,20 +219,20 @@ class Scoring:
         return answer
 
 
-def default_schema(graph: Graph, weights: TableInfo, table: OpenTable) -> Schema:
+def default_schema(graph: Graph, weights: TableInfo, table: OpenTable | None = None) -> Schema:
     """Return how rows become tensors where the weights do not say.
 
     Then a model with an image input takes the column ``_image_``, and its levels are the numbers
     of its neurons from 0.
 
     Raises:
-        WeightsError: the model or the table is of another kind.
+        WeightsError: the model, or the table if there is one, is of another kind.
     """
     inputs = [(n.name, n.layer) for n in graph.nodes if isinstance(n.layer, Input)]
     outputs = [(n.name, n.layer.n) for n in graph.nodes if isinstance(n.layer, OutputLayer)]
     shape = inputs[0][1].shape if len(inputs) == 1 else None
     neurons = outputs[0][1] if len(outputs) == 1 else None
-    is_there = IMAGE in table.all_columns.names
+    is_there = table is None or IMAGE in table.all_columns.names
     if shape is None or len(shape) != IMAGE_AXES or neurons is None or not is_there:
         raise WeightsError(
             f"weights {weights.name!r} carry no data schema, expected a weight table made by "

@@ -16,7 +16,6 @@ from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
-from actions.deeplearn.schemas import declared
 from actions.deeplearn.summary import model_info, training_bytes
 from actions.deeplearn.trainlog import TrainLog
 from actions.errors import InvalidParameters, TableExists, TableNotFound
@@ -35,6 +34,7 @@ from engine.data.schema import Schema, SchemaRequest, bound_graph
 from engine.data.text import Embeddings
 from engine.data.variables import ImageInput
 from engine.devices import choose_device, seeded
+from engine.graph.declaration import declared
 from engine.graph.infer import account, check_trainable
 from engine.graph.spec import Graph, fold
 from engine.train.config import resolved_seed
@@ -308,7 +308,7 @@ class Training:
     def _lineage(self) -> dict[str, Json]:
         return {
             "model": _source_of(self.stored.info),
-            "layers": declared(self.stored.graph),
+            "layers": [*declared(self.stored.graph)],
             "table": {**_source_of(self.table.info), "where": self.p.table.where},
             "parameters": to_wire(self.p),
             "seed": self.seed,

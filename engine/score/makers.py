@@ -1,6 +1,11 @@
 """Which report is made for which task."""
 
+from collections.abc import Mapping
+
+from engine.data.schema import Schema
 from engine.errors import DataError
+from engine.graph.spec import Graph
+from engine.layers.base import Task
 from engine.score.detections import DetectionReport, ProposalReport
 from engine.score.reports import (
     ClassificationReport,
@@ -27,6 +32,42 @@ REPORTS: dict[str, Maker] = {
     "labels": LabelsReport,
 }
 """By the name a task gives of its report."""
+
+
+def make_reports(
+    graph: Graph,
+    schema: Schema,
+    tasks: Mapping[str, Task],
+    *,
+    encode_name: bool,
+    top_probs: int | None,
+) -> dict[str, Report]:
+    """Return a report for every target, by name of task layer, without any row yet.
+
+    Args:
+        graph: bound to the schema.
+        schema: says what is predicted.
+        tasks: by name of task layer.
+        encode_name: see :func:`engine.score.outputs.output_layout`.
+        top_probs: likewise.
+
+    Raises:
+        DataError: top_probs is below one, or a target is no nominal one.
+    """
+    several = len(schema.targets) > 1
+    return {
+        target.layer: make_report(
+            ReportRequest(
+                tasks[target.layer],
+                target,
+                encode_name,
+                top_probs,
+                str(graph.node(target.layer).id) if several else "",
+                graph.shapes[target.layer] or (),
+            )
+        )
+        for target in schema.targets
+    }
 
 
 def make_report(request: ReportRequest) -> Report:

@@ -17,9 +17,8 @@ from engine.data.encode import Encoded, Encoder
 from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.graph.infer import infer_shapes
-from engine.score.makers import make_report
+from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values, layer_columns
-from engine.score.reports import Report, ReportRequest
 from engine.score.summary import LOSS, ScoreSummary
 
 Array = npt.NDArray[Any]
@@ -84,20 +83,13 @@ class Scorer:
     embeddings: Embeddings | None = None
 
     def __post_init__(self) -> None:
-        several = len(self.schema.targets) > 1
-        self.reports: dict[str, Report] = {}
-        for target in self.schema.targets:
-            layer_id = self.model.graph.node(target.layer).id
-            self.reports[target.layer] = make_report(
-                ReportRequest(
-                    self.model.tasks[target.layer],
-                    target,
-                    self.encode_name,
-                    self.top_probs,
-                    str(layer_id) if several else "",
-                    self.model.graph.shapes[target.layer] or (),
-                )
-            )
+        self.reports = make_reports(
+            self.model.graph,
+            self.schema,
+            self.model.tasks,
+            encode_name=self.encode_name,
+            top_probs=self.top_probs,
+        )
         self.encoder = Encoder(self.schema, "score", self.embeddings)
         self.rows_read = self.rows_used = 0
 

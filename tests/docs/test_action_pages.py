@@ -11,7 +11,7 @@ from actions import run_action
 from actions.context import Context
 from actions.memory import MemoryStores
 from actions.registry import ACTIONS
-from actions.results import Json
+from actions.results import Json, json_value
 from tests.actions.house import picture, put
 
 PAGES = Path(__file__).parents[2] / "docs" / "actions"
@@ -55,6 +55,11 @@ def world(tmp_path: Path) -> Context:
             "optimizer": {"totalMiniBatchSize": 16, "maxEpochs": 1},
         },
     )
+    run_action(
+        ctx,
+        "deepLearn.dlExportModel",
+        {"modelTable": "circle", "initWeights": "circle_weights", "casOut": "circle_store"},
+    )
     names = {"label_id": [0, 1], "label": ["in", "out"], "place": ["inside", "outside"]}
     put(ctx, "places", names)
     attic: dict[str, Json] = {"name": "attic", "path": str(shelf), "activeOnAdd": False}
@@ -74,7 +79,9 @@ def example(name: str) -> str:
 def test_the_example_on_the_page_of_an_action_runs(
     world: Context, name: str, tmp_path: Path
 ) -> None:
-    body = json.loads(example(name).replace("@SHELF@", str(tmp_path / "shelf")))
+    blob = run_action(world, "astore.download", {"rstore": "circle_store"}).values["blob"]
+    text = example(name).replace("@SHELF@", str(tmp_path / "shelf"))
+    body = json.loads(text.replace("@STORE@", str(json_value(blob))))
 
     result = run_action(world, name, body)
 

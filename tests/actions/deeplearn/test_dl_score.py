@@ -170,7 +170,7 @@ class TestFlowers:
             modelWeights="pw",
             optimizer=optimizer,
         )
-        run("table.partition", table="pw", casOut="columns")
+        run("table.partition", table={"name": "pw", "where": "_LayerID_ >= 0"}, casOut="columns")
         raw: dict[str, Any] = {"table": "pictures", "modelTable": "pixels"}
 
         kept = score(run, **raw, initWeights="pw", casOut="first")
@@ -296,7 +296,7 @@ class TestFlowers:
     def test_columns_of_weights_without_a_schema_need_a_model_of_images(
         self, run: Run, stores: MemoryStores
     ) -> None:
-        run("table.partition", table="w", casOut="columns")
+        run("table.partition", table={"name": "w", "where": "_LayerID_ >= 0"}, casOut="columns")
 
         message = (
             r"^weights 'columns' carry no data schema, expected a weight table made by dlTrain, "

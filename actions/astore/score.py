@@ -1,0 +1,57 @@
+from typing import Annotated
+
+from pydantic import Field
+
+from actions.context import Context
+from actions.deeplearn.dl_score import ScoreOptions
+from actions.deeplearn.processors import GpuParameter, device_name, threads_of
+from actions.deeplearn.scoring import Scoring
+from actions.deeplearn.sources import FileSource
+from actions.model_files import open_store
+from actions.params import ActionParams, OutTable, TableRef, Variable
+from actions.registry import action
+from actions.results import ActionResult
+from engine.devices import memory_told
+from engine.interchange.model_file import read_model
+from engine.layers.base import Aliases
+
+
+class ScoreParams(ActionParams):
+    """Parameters of astore.score."""
+
+    later = ("options", "epcode", "runEpcode", "state")
+
+    table: TableRef
+    """The data to score; it need not have the target."""
+    rstore: TableRef
+    """The store, as dlExportModel makes it."""
+    cas_out: Annotated[OutTable, Aliases("casout", "out")]
+    """The scored table; it also has the outputs of the layers that were chosen in the export."""
+    copy_vars: Annotated[tuple[Variable, ...], Aliases("copyVar")] = ()
+    """Columns to carry over; ``all`` for all of them."""
+    gpu: GpuParameter = None
+    """Graphics processor to use; left out or false: none."""
+    n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Threads of the work; left out: all there are."""
+
+
+@action("astore.score", runs="job")
+def score(ctx: Context, p: ScoreParams) -> ActionResult:
+    """Score a table with a store; the scores are those of dlScore, bit for bit.
+
+    Raises:
+        TableNotFound: the session sees no such table.
+        InvalidFile: ``rstore`` is no store.
+        DataError: the store holds no model file, or a row cannot be encoded.
+        ColumnNotFound: the table lacks a variable of the model.
+        DeviceError: there is no such graphics processor.
+        MemoryExhausted: the work does not fit into memory.
+        TableExists: the scored table exists and ``replace`` is false.
+        Cancelled: the caller asked to stop; nothing is stored.
+    """
+    device = device_name(p.gpu)
+    info, pieces = open_store(ctx, p.rstore)
+    source = FileSource(info, read_model(pieces))
+    options = ScoreOptions(table=p.table, cas_out=p.cas_out, copy_vars=p.copy_vars)
+    with threads_of(ctx, p.n_threads), memory_told():
+        return Scoring(ctx, options, source, device, source.file.declaration.layers).run()

@@ -1,0 +1,42 @@
+from base64 import b64decode
+from binascii import Error as NotBase64
+
+from actions.answers import made
+from actions.context import Context
+from actions.errors import InvalidParameters
+from actions.model_files import STORE_SCHEMA, store_batches
+from actions.params import ActionParams, OutTable
+from actions.registry import action
+from actions.results import ActionResult
+from actions.writing import store_rows
+from engine.interchange.model_file import read_model
+from engine.interchange.pieces import Pieces
+
+
+class UploadParams(ActionParams):
+    """Parameters of astore.upload."""
+
+    rstore: OutTable
+    """The store to make."""
+    store: str
+    """The bytes of a model file, as base64."""
+
+
+@action("astore.upload")
+def upload(ctx: Context, p: UploadParams) -> ActionResult:
+    """Make a store of the bytes of a model file, which is checked before.
+
+    Raises:
+        InvalidParameters: the bytes are not base64.
+        DataError: they are no model file.
+        GraphError: the model they declare is none.
+        TableExists: the name is taken and ``replace`` is false.
+    """
+    try:
+        blob = b64decode(p.store, validate=True)
+    except (NotBase64, ValueError) as error:
+        raise InvalidParameters(
+            f"parameter 'store' got bytes that are no base64: {error}", parameter="store"
+        ) from error
+    read_model(Pieces("the store", len(blob), [blob]))
+    return made(store_rows(ctx, STORE_SCHEMA, store_batches([blob]), p.rstore.output))
