@@ -9,6 +9,7 @@ from actions.deeplearn import (
     dl_prune,
     dl_score,
     dl_train,
+    dl_tune,
     model_info,
     remove_layer,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "dl_prune",
     "dl_score",
     "dl_train",
+    "dl_tune",
     "model_info",
     "remove_layer",
 ]

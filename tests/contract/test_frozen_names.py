@@ -34,6 +34,7 @@ ACTION_NAMES = {
     "deepLearn.dlPrune",
     "deepLearn.dlScore",
     "deepLearn.dlTrain",
+    "deepLearn.dlTune",
     "deepLearn.modelInfo",
     "deepLearn.removeLayer",
     "image.loadImages",
