@@ -82,10 +82,11 @@ SCHEMAS: Document = {
             "name": {"type": "string"},
             "user": {"type": "string"},
             "caslib": {"type": "string", "description": "The active caslib."},
+            "priority": {"type": "integer", "description": "Of its jobs, -100 to 100."},
             "created": {"type": "string", "format": "date-time"},
             "used": {"type": "string", "format": "date-time"},
         },
-        "required": ["id", "name", "user", "caslib", "created", "used"],
+        "required": ["id", "name", "user", "caslib", "priority", "created", "used"],
     },
     "Job": {
         "type": "object",
@@ -100,6 +101,8 @@ SCHEMAS: Document = {
             "finished": {"type": ["string", "null"], "format": "date-time"},
             "error": {"type": ["object", "null"], "description": "code, message and details."},
             "cancel_requested": {"type": "boolean"},
+            "attempt": {"type": "integer", "description": "How often a worker has taken it."},
+            "priority": {"type": "integer", "description": "-100 to 100; higher is sooner."},
             "result": {"type": "object", "description": "tables, values and messages, when done."},
         },
         "required": [
@@ -170,7 +173,10 @@ def _route(path: str, method: str, operation: Document) -> Document:
         answers = {status: _json("It went well.", schema)}
     extra: Document = {}
     if (path, method) == ("/v1/sessions", "post"):
-        named = {"type": "object", "properties": {"name": {"type": "string"}}}
+        named = {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "priority": {"type": "integer"}},
+        }
         extra["requestBody"] = {"content": {"application/json": {"schema": named}}}
     if method == "put":
         binary = {"schema": {"type": "string", "format": "binary"}}

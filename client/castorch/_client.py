@@ -57,7 +57,13 @@ class Client:
         """
         return str(self._get("/healthz").get("version", ""))
 
-    def session(self, *, name: str | None = None, session_id: str | None = None) -> Session:
+    def session(
+        self,
+        *,
+        name: str | None = None,
+        session_id: str | None = None,
+        priority: int | None = None,
+    ) -> Session:
         """Return a session.
 
         Without arguments it is the caller's own default session: it is always there, and its
@@ -66,17 +72,19 @@ class Client:
         Args:
             name: opens a new session of this name; use it in a ``with`` block to end it.
             session_id: takes a session that is open already.
+            priority: of the jobs that are started here, -100 to 100; higher ones are run first.
 
         Raises:
             SessionNotFound: there is no session of that id.
         """
         if session_id is not None:
             found = self._get(f"/v1/sessions/{_part(session_id)}")
-            return Session(self._transport, str(found["id"]))
+            return Session(self._transport, str(found["id"]), priority=priority)
         if name is None:
-            return Session(self._transport)
+            return Session(self._transport, priority=priority)
         request = Request("POST", "/v1/sessions", body={"name": name})
-        return Session(self._transport, str(self._transport.send(request).json()["id"]))
+        opened = self._transport.send(request).json()
+        return Session(self._transport, str(opened["id"]), priority=priority)
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the caller's open sessions."""

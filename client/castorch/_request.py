@@ -20,6 +20,7 @@ class Request:
         body: a JSON value; excludes ``content``.
         content: bytes to stream; read once, so such a request is never repeated.
         waits: whether the server may take as long as it needs to answer.
+        key: a name for the call, by which the server knows it when it is sent again.
     """
 
     method: str
@@ -29,6 +30,7 @@ class Request:
     body: Any = None
     content: Iterable[bytes] | None = None
     waits: bool = False
+    key: str | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the request with more headers."""

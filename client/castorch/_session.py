@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 from urllib.parse import quote
+from uuid import uuid4
 
 from castorch._declare import read_declaration
 from castorch._errors import ProtocolFailed
@@ -29,11 +30,15 @@ class Session:
 
     Attributes:
         id: of the session; None is the caller's own lasting default session.
+        priority: of the jobs that are started here, -100 to 100; None is the session's own.
     """
 
-    def __init__(self, transport: Transport, session_id: str | None = None) -> None:
+    def __init__(
+        self, transport: Transport, session_id: str | None = None, *, priority: int | None = None
+    ) -> None:
         self._transport = transport
         self.id = session_id
+        self.priority = priority
 
     def __repr__(self) -> str:
         return f"Session({self.id or 'default'!r} at {self._transport.url})"
@@ -258,7 +263,9 @@ class Session:
             headers=headers or {},
             body=params_to_wire(params),
             waits=True,
+            key=uuid4().hex,
         )
 
     def _mine(self, request: Request) -> Request:
-        return request if self.id is None else request.with_headers({"Castorch-Session": self.id})
+        told = {"Castorch-Session": self.id, "Castorch-Priority": self.priority}
+        return request.with_headers({k: str(v) for k, v in told.items() if v is not None})

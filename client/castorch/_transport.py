@@ -21,6 +21,8 @@ from castorch._sse import ServerEvent, read_events
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 BUSY_STATUSES = frozenset({502, 503, 504})
 CONNECT_TIMEOUT_S = 10.0
+KEY_HEADER = "Idempotency-Key"
+JOB_STATE_HEADER = "Castorch-Job-State"
 # Shorter than the five seconds after which common servers close an idle connection, so that a
 # request is never written into one that is being closed.
 IDLE_CONNECTION_S = 2.0
@@ -34,16 +36,41 @@ class RetryPolicy:
         retries: sendings after the first; 0 never repeats.
         pause_s: seconds before the first repetition, doubled before each following one.
         longest_pause_s: no pause is longer, whatever the server asks for.
+        longest_absence_s: time after which a server that is away is given up, by a request that has
+            a key; such a request is sent again however often within it.
     """
 
     retries: int = 3
     pause_s: float = 0.2
     longest_pause_s: float = 5.0
+    longest_absence_s: float = 60.0
 
     def pause_before(self, repetition: int, asked_s: float | None = None) -> float:
         """Return the seconds to wait before a repetition (1 is the first)."""
         wanted = self.pause_s * 2 ** (repetition - 1) if asked_s is None else asked_s
         return min(max(wanted, 0.0), self.longest_pause_s)
+
+
+class _Absence:
+    """Bears with a server that is away for a while."""
+
+    def __init__(self, clock: Clock, policy: RetryPolicy) -> None:
+        self._clock = clock
+        self._policy = policy
+        self._since: float | None = None
+        self._times = 0
+
+    def is_over(self, began: float) -> bool:
+        """Return whether the server is given up after an attempt that began then and failed."""
+        now = self._clock.now()
+        if self._since is None or now - began > CONNECT_TIMEOUT_S:  # it was there meanwhile
+            self._since, self._times = now, 0
+        return now - self._since >= self._policy.longest_absence_s
+
+    def bear(self, asked_s: float | None) -> None:
+        """Wait before the next attempt."""
+        self._times += 1
+        self._clock.pause(self._policy.pause_before(self._times, asked_s))
 
 
 class Transport:
@@ -148,6 +175,8 @@ class Transport:
     def _answered(
         self, request: Request, request_id: str, timeout_s: float | None
     ) -> httpx.Response:
+        if request.key is not None:
+            return self._answered_once(request, request_id, request.key)
         retries = self._retry.retries if request.method in SAFE_METHODS else 0
         for repetition in range(1, retries + 1):
             try:
@@ -163,6 +192,28 @@ class Transport:
                 response.close()
             self.clock.pause(self._retry.pause_before(repetition, asked_s))
         return self._sent(request, request_id, timeout_s)
+
+    def _answered_once(self, request: Request, request_id: str, key: str) -> httpx.Response:
+        """Send a request until it is answered; by its key the server runs it once.
+
+        A server that is restarted in the middle is away for a while, and then has the answer.
+        """
+        keyed = request.with_headers({KEY_HEADER: key})
+        absence = _Absence(self.clock, self._retry)
+        while True:
+            began = self.clock.now()
+            try:
+                response = self._sent(keyed, request_id, None)
+            except ConnectionFailed:
+                if absence.is_over(began):
+                    raise
+                asked_s = None
+            else:
+                if not _is_busy(response) or absence.is_over(began):
+                    return response
+                asked_s = _retry_after(response)
+                response.close()
+            absence.bear(asked_s)
 
     def _sent(self, request: Request, request_id: str, timeout_s: float | None) -> httpx.Response:
         with self._translated():
@@ -223,6 +274,11 @@ class Transport:
 
 def _query(value: str | int | bool) -> str:  # noqa: FBT001 - a value, not a switch
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_busy(response: httpx.Response) -> bool:
+    """Return whether a later attempt may go better; not where a job has ended that way."""
+    return response.status_code in BUSY_STATUSES and JOB_STATE_HEADER not in response.headers
 
 
 def _retry_after(response: httpx.Response) -> float | None:

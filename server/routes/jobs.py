@@ -37,6 +37,7 @@ def job_json(job: Job) -> dict[str, Json]:
         "error": dict(job.error) if job.error is not None else None,
         "cancel_requested": job.cancel_requested,
         "attempt": job.attempt,
+        "priority": job.priority,
     }
 
 

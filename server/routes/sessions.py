@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Response
 
 from actions.errors import InvalidParameters
-from actions.ports import Session
+from actions.ports import PRIORITY, Session
 from actions.results import Json
+from server.calls import priority_of
 from server.routes.bodies import parse_object
 from server.routes.dependencies import AppResources, Caller, RawBody, answer
 
@@ -20,6 +21,7 @@ def session_json(session: Session) -> dict[str, Json]:
         "name": session.name,
         "user": session.user,
         "caslib": session.active_caslib,
+        "priority": session.priority,
         "created": session.created.isoformat(),
         "used": session.used.isoformat(),
     }
@@ -30,19 +32,24 @@ def open_session(resources: AppResources, user: Caller, body: RawBody) -> Respon
     """Open a session of your own; its tables are seen by nobody else."""
     raw = parse_object(body)
     name = raw.pop("name", None) or "session"
+    priority = priority_of(raw.pop(PRIORITY, None), f"parameter {PRIORITY!r}")
     if raw:
         unknown = next(iter(raw))
         raise InvalidParameters(
-            f"parameter {unknown!r} is unknown, expected 'name'",
+            f"parameter {unknown!r} is unknown, expected 'name' or {PRIORITY!r}",
             parameter=unknown,
-            nearest=["name"],
+            nearest=["name", PRIORITY],
         )
     if not isinstance(name, str) or len(name) > NAME_LENGTH:
         raise InvalidParameters(
             f"parameter 'name' got {name!r}, expected text of at most {NAME_LENGTH} characters",
             parameter="name",
         )
-    return answer(session_json(resources.stores.sessions.create(user, name)), 201)
+    sessions = resources.stores.sessions
+    session = sessions.create(user, name)
+    if priority is not None:
+        session = sessions.change(session.id, user, options={PRIORITY: priority})
+    return answer(session_json(session), 201)
 
 
 @router.get("")

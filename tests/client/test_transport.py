@@ -242,3 +242,57 @@ def test_a_closed_transport_closes_its_connections() -> None:
 
     with pytest.raises(RuntimeError, match="client has been closed"):
         transport.send(GET)
+
+
+KEYED = Request("POST", "/x", body={}, waits=True, key="k1")
+
+
+def test_a_request_with_a_key_is_sent_again_until_the_server_is_back() -> None:
+    away = [httpx.ConnectError("refused")] * 12
+    stops = error("store.unavailable", "the server stops", 503)
+    server = FakeServer({"POST /x": [stops, httpx.ReadError("reset"), *away, {"a": 1}]})
+
+    answer = server.transport().send(KEYED)
+
+    assert answer.json() == {"a": 1}
+    assert {request.headers["idempotency-key"] for request in server.requests} == {"k1"}
+    assert server.clock.pauses[:6] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
+
+
+def test_a_server_that_stays_away_is_given_up_after_a_minute() -> None:
+    server = FakeServer({"POST /x": httpx.ConnectError("refused")})
+
+    with pytest.raises(ConnectionFailed, match=rf"^no connection to the server at {URL}: refused$"):
+        server.transport().send(KEYED)
+
+    assert 60 <= server.clock.time < 66
+
+
+def test_a_call_that_was_waiting_for_long_has_the_whole_minute_when_its_server_goes() -> None:
+    server = FakeServer()
+
+    def break_late(request: httpx.Request) -> httpx.Response:
+        server.clock.time += 3600
+        raise httpx.ReadError("reset", request=request)
+
+    server.answers["POST /x"] = [httpx.ConnectError("refused"), break_late, {"a": 1}]
+
+    assert server.transport().send(KEYED).json() == {"a": 1}
+
+
+def test_the_failure_of_a_job_is_an_answer() -> None:
+    failed = error("store.unavailable", "the database was away", 503, job="j1")
+    failed.headers["Castorch-Job-State"] = "failed"
+    server = FakeServer({"POST /x": failed})
+
+    with pytest.raises(StoreUnavailable, match=r"^the database was away$"):
+        server.transport().send(KEYED)
+
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_stays_busy_is_told_as_it_says_after_a_minute() -> None:
+    server = FakeServer({"POST /x": lambda _: error("store.unavailable", "locked", 503)})
+
+    with pytest.raises(StoreUnavailable, match=r"^locked$"):
+        server.transport().send(KEYED)

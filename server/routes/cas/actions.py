@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from actions.context import Context
 from actions.errors import InvalidParameters
 from actions.fields import fold
-from actions.ports import Job, Session
+from actions.ports import Session
 from actions.registry import Action, find
 from actions.results import Json, message_json, to_json
 from actions.run import run_action
 from actions.sets import loaded_sets
-from actions.spelling import from_wire
 from engine.errors import EngineError
+from server.calls import enqueue
 from server.errors import Failure, or_failure
 from server.failures import failure
 from server.routes.actions import wait_for
@@ -62,9 +63,10 @@ async def call_action(
     if fold(name).removeprefix("session.") in _ABOUT_ANSWERS:
         fetched = run_in_threadpool(retrieve, resources, answers, session, raw)
         return _response(await _envelope(fetched, clock, level))
+    before = answers.last(session.id)
     with answers.running(session.id):
         written = await _envelope(_work(request, resources, session, name, raw), clock, level)
-    if not is_own:
+    if not is_own and answers.last(session.id) is before:  # of a job the database keeps the answer
         answers.keep(session.id, name, written)
     return _response(written)
 
@@ -123,18 +125,12 @@ async def _run_job(
     declared: Action,
     raw: dict[str, Json],
 ) -> Result | Failure:
-    job = await run_in_threadpool(_submit, resources, session, declared, raw)
+    job = await run_in_threadpool(
+        partial(enqueue, resources, session, declared, raw, unknown="warn")
+    )
     _answers(request).await_job(session.id, declared.name, job.id)
     ended = await wait_for(resources, job, request)
     return await run_in_threadpool(outcome, resources, ended)
-
-
-def _submit(resources: Resources, session: Session, declared: Action, raw: dict[str, Json]) -> Job:
-    # What is wrong with the parameters is told at once; the worker reads them again.
-    from_wire(declared.params, raw, place=declared.name, unknown="warn", warn=lambda _: None)
-    job = resources.stores.jobs.submit(declared.name, raw, session, resumes=declared.resumes)
-    resources.runner.wake()
-    return job
 
 
 async def _envelope(work: Awaitable[Ended], clock: Clock, level: Level) -> bytes:

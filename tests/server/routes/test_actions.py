@@ -3,6 +3,7 @@ import json
 import httpx
 import pytest
 
+from actions.errors import StoreUnavailable
 from tests.server.running import Running
 
 
@@ -178,4 +179,155 @@ def test_a_file_action_says_where_its_file_goes(client: httpx.Client) -> None:
     assert answer.status_code == 400
     assert answer.json()["message"] == (
         "action 'table.upload' got no file, expected one; PUT it to /v1/tables/NAME"
+    )
+
+
+def test_a_call_with_a_key_runs_once(client: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "once"}
+
+    first = client.post("/v1/actions/trial.echo", json={"text": "x"}, headers=headers)
+    again = client.post("/v1/actions/trial.echo", json={"text": "x"}, headers=headers)
+
+    assert again.json() == first.json()
+    assert (first.headers.get("Idempotency-Replayed"), again.headers["Idempotency-Replayed"]) == (
+        None,
+        "true",
+    )
+
+
+def test_a_key_is_refused_for_another_body_action_or_session(client: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "taken"}
+    session = client.post("/v1/sessions").json()["id"]
+    client.post("/v1/actions/trial.echo", json={"text": "x"}, headers=headers)
+
+    told = [
+        client.post("/v1/actions/trial.echo", json={"text": "y"}, headers=headers),
+        client.post("/v1/actions/trial.train", json={"text": "x"}, headers=headers),
+        client.post(
+            "/v1/actions/trial.echo",
+            json={"text": "x"},
+            headers={**headers, "Castorch-Session": session},
+        ),
+    ]
+
+    assert [each.status_code for each in told] == [409, 409, 409]
+    assert {each.json()["code"] for each in told} == {"request.key_reused"}
+    assert told[0].json()["message"] == (
+        "the idempotency key 'taken' got another call than before, expected the same action, "
+        "session and body; take a new key"
+    )
+
+
+def test_a_call_with_a_key_that_failed_runs_again(client: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "fails"}
+
+    told = [
+        client.post("/v1/actions/trial.refuse", json={"text": "z"}, headers=headers)
+        for _ in range(2)
+    ]
+
+    assert [each.status_code for each in told] == [404, 404]
+
+
+def test_a_long_answer_is_not_kept(client: httpx.Client) -> None:
+    body, headers = {"text": "x" * (1 << 20)}, {"Idempotency-Key": "long"}
+
+    told = [client.post("/v1/actions/trial.echo", json=body, headers=headers) for _ in range(2)]
+
+    assert [each.status_code for each in told] == [200, 200]
+    assert "Idempotency-Replayed" not in told[1].headers
+
+
+def test_a_job_with_a_key_is_the_same_job_however_it_is_waited_for(working: Running) -> None:
+    call = {"json": {"epochs": 1, "text": "k"}}
+    key = {"Idempotency-Key": "a job"}
+
+    accepted = working.client.post(
+        "/v1/actions/trial.train", headers={**key, "Prefer": "respond-async"}, **call
+    ).json()["job"]["id"]
+    told = [
+        working.client.post("/v1/actions/trial.train", headers=key, **call).json() for _ in range(2)
+    ]
+
+    assert {each["job"] for each in told} == {accepted}
+    assert {each["values"]["text"] for each in told} == {"k"}
+
+
+def test_a_job_that_failed_fails_again_for_its_key(working: Running) -> None:
+    key = {"Idempotency-Key": "a failure"}
+
+    told = [working.client.post("/v1/actions/trial.diverge", headers=key) for _ in range(2)]
+
+    assert told[0].json() == told[1].json()
+    assert {each.headers["Castorch-Job-State"] for each in told} == {"failed"}
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_that_is_none_is_refused(client: httpx.Client, key: str) -> None:
+    answer = client.post("/v1/actions/trial.echo", headers={"Idempotency-Key": key})
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == (
+        f"the Idempotency-Key header got {len(key)} characters, expected 1 to 255 that can be shown"
+    )
+
+
+@pytest.mark.parametrize("priority", ["101", "-101", "high", "1.5"])
+def test_a_priority_out_of_range_is_refused(client: httpx.Client, priority: str) -> None:
+    answer = client.post("/v1/actions/trial.train", headers={"Castorch-Priority": priority})
+
+    got = priority if priority in ("high", "1.5") else int(priority)
+    assert answer.status_code == 400
+    assert answer.json()["message"] == (
+        f"the Castorch-Priority header got {got!r}, expected a whole number from -100 to 100"
+    )
+
+
+def test_a_job_has_the_priority_of_its_call_or_session(client: httpx.Client) -> None:
+    session = client.post("/v1/sessions", json={"priority": 3}).json()
+    headers = {"Castorch-Session": session["id"], "Prefer": "respond-async"}
+
+    own = client.post("/v1/actions/trial.train", headers=headers).json()["job"]
+    said = client.post("/v1/actions/trial.train", headers={**headers, "Castorch-Priority": "-7"})
+
+    assert session["priority"] == own["priority"] == 3
+    assert said.json()["job"]["priority"] == -7
+    client.delete(f"/v1/sessions/{session['id']}")
+
+
+def test_a_waiting_call_bears_with_a_database_that_is_away(
+    working: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = working.resources.stores.jobs
+    find, looks = jobs.find, []
+
+    def away(job_id: str, user: str) -> object:
+        looks.append(job_id)
+        if len(looks) == 1:
+            raise StoreUnavailable("the database cannot be reached; try again later")
+        return find(job_id, user)
+
+    monkeypatch.setattr(jobs, "find", away)
+
+    answer = working.client.post("/v1/actions/trial.train", json={"epochs": 1, "text": "x"})
+
+    assert answer.json()["values"]["text"] == "x"
+
+
+def test_a_waiting_call_is_told_when_the_database_stays_away(
+    working: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(job_id: str, user: str) -> object:
+        raise StoreUnavailable(f"no database for {job_id} of {user}")
+
+    monkeypatch.setattr(working.resources.stores.jobs, "find", away)
+    monkeypatch.setattr("server.routes.actions.AWAY_S", 0.0)
+
+    answer = working.client.post("/v1/actions/trial.train", json={"epochs": 1})
+
+    body = answer.json()
+    job = body["details"]["job"]
+    assert answer.status_code == 503
+    assert body["message"] == (
+        f"the database is away while job {job!r} runs; ask for /v1/jobs/{job} later"
     )

@@ -68,6 +68,7 @@ def test_a_job_tells_its_state_times_and_result(working: Running) -> None:
         "error",
         "cancel_requested",
         "attempt",
+        "priority",
     }
 
 

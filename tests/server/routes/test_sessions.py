@@ -23,7 +23,7 @@ def test_a_session_without_a_name_is_called_session(client: httpx.Client) -> Non
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"nmae": "x"}, "parameter 'nmae' is unknown, expected 'name'"),
+        ({"nmae": "x"}, "parameter 'nmae' is unknown, expected 'name' or 'priority'"),
         ({"name": 5}, "parameter 'name' got 5, expected text of at most 256 characters"),
     ],
 )
