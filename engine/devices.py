@@ -1,7 +1,9 @@
 """Where tensors live, and where randomness comes from."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -40,6 +42,25 @@ def seeded(seed: int, device: torch.device | None = None) -> torch.Generator:
         return generator.manual_seed(min(seed, MOST_SEED))
     generator.seed()
     return generator
+
+
+CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux tells the memory a container may use: bytes, or ``max``."""
+
+
+def memory_bytes(device: torch.device, control_group: Path = CONTROL_GROUP) -> int:
+    """Return the memory of a device: that of a GPU, or of this machine as far as it may be used.
+
+    Source: Linux, Control Group v2, memory.max.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        said = control_group.read_text().strip()
+    except OSError:
+        return whole
+    return min(whole, int(said)) if said.isdecimal() else whole
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from actions.native import (
     build_architecture,
+    check_model,
     declare_model,
     list_architectures,
     model_graph,
@@ -10,6 +11,7 @@ from actions.native import (
 
 __all__ = [
     "build_architecture",
+    "check_model",
     "declare_model",
     "list_architectures",
     "model_graph",

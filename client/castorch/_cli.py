@@ -48,6 +48,15 @@ COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
             REPLACE,
         ),
     ),
+    "check": (
+        _network_commands.check,
+        (
+            _option("model", help="name, architecture or file"),
+            _option("--batch-size", type=int, help="rows of a mini-batch (1)"),
+            _option("--memory", type=int, help="bytes there are; left out: those of the device"),
+            _option("--device", help="device of the server, for example cpu or cuda:0"),
+        ),
+    ),
     "graph": (
         _network_commands.graph,
         (

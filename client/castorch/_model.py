@@ -12,7 +12,7 @@ from castorch._options import ScoreOptions, TrainOptions
 from castorch._picture import Picture
 from castorch._progress import Progress, show_progress
 from castorch._results import Result
-from castorch._summary import Summary
+from castorch._summary import Check, Summary
 from castorch._table import Table
 
 if TYPE_CHECKING:
@@ -97,6 +97,35 @@ class Model:
         )
         layers = result["Layers"]
         return Summary(layers.names, layers.rows, layers.types, layers.title)
+
+    def check(
+        self,
+        *,
+        weights: Table | str | None = None,
+        batch_size: int | None = None,
+        memory: int | None = None,
+        device: str | None = None,
+    ) -> Check:
+        """Return whether training fits into memory, and what speaks against the layers.
+
+        Args:
+            weights: a weight table, from which sizes are taken that depend on data.
+            batch_size: rows of a mini-batch; None is 1.
+            memory: bytes there are; None takes those of the device.
+            device: of the server's machine; None takes a GPU where there is one.
+        """
+        result = self._session.run(
+            "castorch.checkModel",
+            model_table=self,
+            init_weights=weights,
+            batch_size=batch_size,
+            memory=memory,
+            device=device,
+        )
+        (fit,) = result["Fit"].records()
+        return Check(
+            fit["Fits"], fit["Needed"], fit["Memory"], fit["LargestBatch"], result["Advice"]
+        )
 
     def graph(self, *, weights: Table | str | None = None) -> Picture:
         """Return a picture of the model as SVG: a box per layer, lines for what flows.

@@ -42,6 +42,15 @@ def summary(client: Client, args: Namespace) -> str:
     return _told(client, args, shown)
 
 
+def check(client: Client, args: Namespace) -> str:
+    """Tell whether training fits into memory, and what speaks against the layers of a model."""
+
+    def shown(model: Model) -> str:
+        return str(model.check(batch_size=args.batch_size, memory=args.memory, device=args.device))
+
+    return _told(client, args, shown)
+
+
 def graph(client: Client, args: Namespace) -> str:
     """Draw a model, an architecture, or a declaration in a file, as SVG."""
     picture = Picture(_told(client, args, Model.graph))

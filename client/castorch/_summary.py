@@ -1,6 +1,7 @@
 """The layers of a model as a table with totals."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from castorch._results import ResultTable
 from castorch._text import format_table
@@ -50,3 +51,34 @@ class Summary(ResultTable):
         memory = totals["TrainingMemory"]
         needs = "" if memory is None else f"\nMemory to train: {memory / MEGABYTE:,.1f} MiB"
         return f"{text}\n\nTotal parameters: {shown}{needs}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether training a model fits into memory, and what speaks against its layers.
+
+    Attributes:
+        fits: None, like what follows, while sizes depend on data that has not been seen.
+        needed: bytes that training needs.
+        memory: bytes there are.
+        largest_batch: rows of the largest mini-batch that fits.
+        advice: layer, rule and reason.
+    """
+
+    fits: bool | None
+    needed: int | None
+    memory: int
+    largest_batch: int | None
+    advice: ResultTable
+
+    def __str__(self) -> str:
+        return f"{self._fit()}\n\n{self.advice}" if len(self.advice) else self._fit()
+
+    def _fit(self) -> str:
+        if self.needed is None:
+            return "Memory to train: not known before data is seen"
+        answer = "fits" if self.fits else "does not fit"
+        return (
+            f"Memory to train: {self.needed / MEGABYTE:,.1f} MiB of {self.memory / MEGABYTE:,.1f} "
+            f"MiB, {answer}; the largest mini-batch that fits has {self.largest_batch:,} rows"
+        )

@@ -206,6 +206,27 @@ def test_a_choice_without_a_value_is_refused(run: Run) -> None:
     assert told == ("castorch: --set got 'classes', expected name=value, for example classes=10\n")
 
 
+FIT = table("Memory:int64 Needed:int64 Fits:bool LargestBatch:int64", [1 << 21, 3 << 20, False, 5])
+ADVICE = table("Layer Rule Reason", ["pool1", "largePool", "windows of 4 x 4 ..."])
+
+
+def test_a_check_tells_what_fits_and_what_to_think_about(run: Run, server: FakeServer) -> None:
+    server.answers["POST /v1/actions/castorch.checkModel"] = answered(Fit=FIT, Advice=ADVICE)
+
+    shown = run("check", "net", "--batch-size", "8", "--memory", "2097152")[1]
+
+    assert shown.startswith(
+        "Memory to train: 3.0 MiB of 2.0 MiB, does not fit; the largest mini-batch that fits has "
+        "5 rows\n"
+    )
+    assert "windows of 4 x 4" in shown
+    assert json.loads(server.last.content) == {
+        "modelTable": {"name": "net"},
+        "batchSize": 8,
+        "memory": 2097152,
+    }
+
+
 def test_a_model_is_drawn_to_a_file_or_to_the_terminal(
     run: Run, server: FakeServer, tmp_path: Path
 ) -> None:

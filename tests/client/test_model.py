@@ -263,3 +263,15 @@ def test_a_picture_shows_itself_and_is_saved(tmp_path: Path) -> None:
     assert picture == picture._repr_svg_() == "<svg/>"
     assert picture.save(tmp_path / "net.svg").read_text() == "<svg/>"
     assert server.bodies()[0][1] == {"modelTable": {"name": "net"}, "initWeights": "w"}
+
+
+def test_a_check_before_data_is_seen_says_what_it_does_not_know() -> None:
+    columns = "Memory:int64 Needed:int64 Fits:bool LargestBatch:int64"
+    fit, advice = table(columns, [1024, None, None, None]), table("Layer Rule Reason")
+    answer = answered(Fit=fit, Advice=advice)
+    server = FakeServer({"POST /v1/actions/castorch.checkModel": answer})
+
+    check = server.session().open_model("net").check()
+
+    assert check.fits is None
+    assert str(check) == "Memory to train: not known before data is seen"

@@ -23,6 +23,7 @@ ACTION_NAMES = {
     "builtins.serverStatus",
     "builtins.userInfo",
     "castorch.buildArchitecture",
+    "castorch.checkModel",
     "castorch.declareModel",
     "castorch.listArchitectures",
     "castorch.modelGraph",

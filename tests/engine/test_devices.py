@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from engine.devices import choose_device, memory_told, seeded
+from engine.devices import choose_device, memory_bytes, memory_told, seeded
 from engine.errors import DeviceError, MemoryExhausted
 
 
@@ -58,3 +60,21 @@ def test_memory_of_python_and_of_a_graphics_processor_is_told_alike(error: Excep
 def test_other_failures_of_torch_pass_through() -> None:
     with pytest.raises(RuntimeError, match="must match"), memory_told():
         torch.zeros(2) + torch.zeros(3)
+
+
+def test_the_memory_of_a_container_is_what_it_may_use(tmp_path: Path) -> None:
+    processor, said = torch.device("cpu"), tmp_path / "memory.max"
+    whole = memory_bytes(processor, said)
+
+    said.write_text("max\n")
+    assert memory_bytes(processor, said) == whole
+    said.write_text("1048576\n")
+    assert memory_bytes(processor, said) == 1 << 20
+    said.write_text(f"{whole * 2}\n")
+    assert memory_bytes(processor, said) == whole
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_memory_of_a_gpu_is_its_own() -> None:
+    assert memory_bytes(torch.device("cuda:0")) > 1 << 30
