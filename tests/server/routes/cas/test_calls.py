@@ -92,7 +92,10 @@ def test_an_unknown_parameter_of_a_job_is_a_warning(working: Running) -> None:
         ("trial.refuse", "no column is named ''"),
         (
             "trial.ekko",
-            "no action is named 'trial.ekko'; did you mean 'trial.echo' or 'trial.die' or 'trial.explode'?",
+            (
+                "no action is named 'trial.ekko'; did you mean 'trial.echo' or 'trial.die' or "
+                "'trial.explode'?"
+            ),
         ),
         ("table.upload", "action 'table.upload' got no file, expected one; send it with PUT"),
     ],
