@@ -59,6 +59,12 @@ def wire_fields(model: type[BaseModel]) -> Mapping[str, WireField]:
     return known
 
 
+def refused(model: type[BaseModel]) -> dict[str, str]:
+    """Return the wire names that are known and not built, with the reason, or an empty text."""
+    later = getattr(model, "later", ())
+    return dict(later) if isinstance(later, Mapping) else dict.fromkeys(later, "")
+
+
 @dataclass(frozen=True)
 class Shape:
     """A type taken apart.

@@ -1,5 +1,6 @@
 """Parameter types that actions share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -25,8 +26,9 @@ class ActionParams(BaseModel):
     """Base of all parameter classes: frozen, snake_case, nothing extra.
 
     Attributes:
-        later: wire names the dialect knows and this version does not run; giving one a value is an
-            error, leaving it empty or false is not.
+        later: wire names the dialect knows and this version does not run, with the reason; giving
+            one a value is an error, leaving it empty or false is not.
+        partly: fields of which some values are refused, with which ones and the reason.
         shorthand: the field a bare string stands for, if any.
     """
 
@@ -34,7 +36,8 @@ class ActionParams(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
 
-    later: ClassVar[tuple[str, ...]] = ()
+    later: ClassVar[tuple[str, ...] | Mapping[str, str]] = ()
+    partly: ClassVar[Mapping[str, str]] = {}
     shorthand: ClassVar[str | None] = None
 
 
@@ -51,7 +54,9 @@ class Variable(ActionParams):
     """A column by its name; a bare string stands for it."""
 
     shorthand = "name"
-    later = ("format", "formattedLength", "label", "nfd", "nfl")
+    later = dict.fromkeys(
+        ("format", "formattedLength", "label", "nfd", "nfl"), "columns keep their own formats"
+    )
 
     name: str = Field(min_length=1, max_length=NAME_LENGTH)
     """Name of the column, matched without regard to case."""
@@ -83,16 +88,19 @@ class SortItem(ActionParams):
         return Order(self.name, self.order == "DESCENDING")
 
 
+COMPUTED = "compute columns beforehand"
+
+
 class TableRef(ActionParams):
     """A table to read, whole or in part; a bare string stands for its name."""
 
     shorthand = "name"
-    later = (
-        "computedVars",
-        "computedVarsProgram",
-        "importOptions",
-        "dataSourceOptions",
-    )
+    later: ClassVar[Mapping[str, str]] = {
+        "computedVars": COMPUTED,
+        "computedVarsProgram": COMPUTED,
+        "importOptions": "load files with table.loadTable",
+        "dataSourceOptions": "load files with table.loadTable",
+    }
 
     name: TableName
     """Name of the table, matched without regard to case."""
@@ -128,19 +136,23 @@ class OutTable(ActionParams):
     """A table to write; a bare string stands for its name."""
 
     shorthand = "name"
-    later = (
-        "replication",
-        "compress",
-        "indexVars",
-        "lifetime",
-        "maxMemSize",
-        "memoryFormat",
-        "onDemand",
-        "tableRedistUpPolicy",
-        "threadBlockSize",
-        "timeStamp",
-        "where",
-    )
+    later: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            (
+                "replication",
+                "compress",
+                "indexVars",
+                "maxMemSize",
+                "memoryFormat",
+                "onDemand",
+                "tableRedistUpPolicy",
+                "threadBlockSize",
+            ),
+            "how tables are kept is for the database to say",
+        ),
+        **dict.fromkeys(("lifetime", "timeStamp"), "tables stay until they are dropped"),
+        "where": "choose rows where a table is read",
+    }
 
     name: TableName
     """Name of the new table."""

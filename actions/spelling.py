@@ -19,7 +19,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from actions.errors import InvalidParameters
-from actions.fields import Shape, WireField, camel, fold, nearest, tags, take_apart, wire_fields
+from actions.fields import (
+    Shape,
+    WireField,
+    camel,
+    fold,
+    nearest,
+    refused,
+    tags,
+    take_apart,
+    wire_fields,
+)
 from actions.results import Json
 from actions.wire_schema import json_schema
 from engine.errors import LayerError, NotSupportedError
@@ -178,11 +188,13 @@ def _read_key(
 def _unknown(reader: _Reader, model: type[BaseModel], key: str, value: object, path: str) -> None:
     wire = _join(path, key)
     known = {camel(name): name for name in model.model_fields}
-    if fold(key) in map(fold, getattr(model, "later", ())):
+    reason = {fold(name): why for name, why in refused(model).items()}.get(fold(key))
+    if reason is not None:
         if value in (None, False, 0, "") or value in ([], {}):
             return
-        of = f" of {reader.place}" if reader.place else ""
-        raise NotSupportedError(f"parameter {wire!r}{of} is not supported yet", parameter=wire)
+        of, why = f" of {reader.place}" if reader.place else "", f": {reason}" if reason else ""
+        message = f"parameter {wire!r}{of} is not supported yet{why}"
+        raise NotSupportedError(message, parameter=wire)
     if reader.unknown == "warn":
         reader.warn(f"parameter {wire!r} is unknown and was ignored")
         return

@@ -1,6 +1,7 @@
 """How dlTrain and dlScore are told of sequences, texts, and the data of several layers."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -39,12 +40,13 @@ class SequenceOpts(ActionParams):
 class TextParms(ActionParams):
     """How texts are read."""
 
-    later = (
-        "initOutputEmbeddings",
-        "hasOutputTermIds",
-        "modelOutputEmbeddings",
-        "embeddingTrainable",
-    )
+    later: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("initOutputEmbeddings", "hasOutputTermIds", "modelOutputEmbeddings"),
+            "texts are inputs only",
+        ),
+        "embeddingTrainable": "vectors of terms stay as they are; a projection layer trains some",
+    }
 
     init_input_embeddings: Annotated[TableRef | None, Aliases("initEmbeddings")] = None
     """Table of terms (first column) and their vectors (the others)."""
@@ -65,6 +67,8 @@ class NumNomParms(ActionParams):
 
 class DataSpecParams(ActionParams):
     """What one input layer is fed with, or what one task layer is to predict."""
+
+    partly: ClassVar[Mapping[str, str]] = {"type": "TEXT for a task layer: texts are inputs only"}
 
     type: Annotated[
         Literal["NUMERICNOMINAL", "TEXT", "IMAGE", "OBJECTDETECTION"],

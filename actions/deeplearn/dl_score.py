@@ -1,4 +1,5 @@
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -19,7 +20,11 @@ Never = Literal["NONE"]
 class ScoreOptions(ActionParams):
     """How a table is scored, whatever the model comes from."""
 
-    later = ("hasOutputTermIds", "initOutputEmbeddings", "attributes")
+    later: ClassVar[Mapping[str, str]] = {
+        "hasOutputTermIds": "texts are inputs only",
+        "initOutputEmbeddings": "texts are inputs only",
+        "attributes": "columns keep their own formats",
+    }
 
     table: TableRef
     """The data to score; it need not have the target."""

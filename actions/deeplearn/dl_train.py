@@ -1,4 +1,5 @@
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -28,11 +29,11 @@ class ClassWeightParams(ActionParams):
 class DlTrainParams(ActionParams):
     """Parameters of deepLearn.dlTrain."""
 
-    later = (
-        "attributes",
-        "repeatWeightTable",
-        "ignoreTrainingError",
-    )
+    later: ClassVar[Mapping[str, str]] = {
+        "attributes": "columns keep their own formats",
+        "repeatWeightTable": "weights are kept once, where all workers read them",
+        "ignoreTrainingError": "a row that cannot be read fails the action",
+    }
 
     table: TableRef
     """The training data."""

@@ -1,7 +1,8 @@
 """The parameters ``gpu`` and ``nThreads``: what an action computes on."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +14,13 @@ from engine.errors import NotSupportedError
 
 class Gpu(ActionParams):
     """Which graphics processor is used, and how."""
+
+    partly: ClassVar[Mapping[str, str]] = {
+        "devices": "more than one: a job computes on one",
+        "precision": "FP16: numbers are 32 bits wide",
+        "use_exclusive": "true: devices are shared",
+        "use_tensor_rt": "true: networks run in PyTorch",
+    }
 
     devices: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Indices of devices, one of them; left out: the first."""

@@ -3,9 +3,19 @@
 Its classes are made from those of the engine, so an option and its bounds are declared once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, Union, get_args
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeAlias,
+    Union,
+    get_args,
+)
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -15,7 +25,7 @@ from actions.fields import camel
 from actions.params import ActionParams
 from engine.errors import NotSupportedError
 from engine.layers.base import Synonyms
-from engine.train.algorithms import Solver
+from engine.train.algorithms import Solver, not_built
 from engine.train.config import Metric, Optimizer
 
 TUNABLE = frozenset(
@@ -109,7 +119,9 @@ def _ranged(model: type[BaseModel], **more: Any) -> type[ActionParams]:
     made = create_model(
         f"Tune{model.__name__}", __base__=ActionParams, __doc__=model.__doc__, **fields, **more
     )
-    made.later = ("snapshotFreq",) if "snapshot_freq" in model.model_fields else ()
+    if "snapshot_freq" in model.model_fields:
+        made.later = {"snapshotFreq": "the weights of a trial are kept when it is the best"}
+    made.partly = {name: "any other value: " + why for name, why in not_built(model).items()}
     return made
 
 
@@ -148,7 +160,10 @@ else:
 class Tuner(ActionParams):
     """How values are searched (ours, after the tuner of the dialect's newer action set)."""
 
-    later = ("popSize", "maxFunc", "maxIterations")
+    later = dict.fromkeys(
+        ("popSize", "maxFunc", "maxIterations"), "'tuneIter' of the optimizer counts the trials"
+    )
+    partly: ClassVar[Mapping[str, str]] = {"search_method": "EAGLS: its rules are not published"}
 
     search_method: Annotated[
         Literal["RANDOM", "GRID", "LHS", "EAGLS"], Synonyms({"LATINHYPERCUBE": "LHS"})
@@ -177,8 +192,8 @@ class Tuner(ActionParams):
     def _refuse_unbuilt(self) -> Self:
         if self.search_method == "EAGLS":
             raise NotSupportedError(
-                "option 'searchMethod' with EAGLS is not supported yet; expected RANDOM, GRID or "
-                "LHS"
+                "option 'searchMethod' with EAGLS is not supported yet: its rules are not "
+                "published; expected RANDOM, GRID or LHS"
             )
         return self
 

@@ -1,6 +1,6 @@
 """Layers that deal out or mix the maps of their source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 from pydantic import PositiveInt, model_validator
@@ -70,6 +70,8 @@ class ChannelShuffle(Layer):
     code: ClassVar[int] = 18
     prefix: ClassVar[str] = "shuffleopts"
     title: ClassVar[str] = "Channel Shuffle"
+
+    partly: ClassVar[Mapping[str, str]] = {"scale": "other than 1: the number of maps stays"}
 
     type: Literal["channelshuffle"] = "channelshuffle"
     n_groups: PositiveInt = 1

@@ -1,6 +1,6 @@
 """The layer a caller writes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -33,6 +33,10 @@ class UserLayer(Layer):
     prefix: ClassVar[str] = "fcmpopts"
     title: ClassVar[str] = "FCMP"
     arity: ClassVar[Arity] = Arity(1, None)
+
+    partly: ClassVar[Mapping[str, str]] = {
+        "backward_func": "a text: slopes are found by differentiation"
+    }
 
     type: Literal["fcmp"] = "fcmp"
     width: PositiveInt

@@ -4,6 +4,7 @@ ADAMW, ADAGRAD, RMSPROP and NESTEROV, the policy COSINE, ``warmUp`` and the opti
 plateau policies under these names are ours; the rest is the deepLearn reference's.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -30,28 +31,33 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    not_built: ClassVar[tuple[str, ...]] = ()
-    """Fields that must keep their default."""
+    not_built: ClassVar[Mapping[str, str]] = {}
+    """Fields that must keep their default, and why."""
     path: ClassVar[str] = ""
     """Where the dictionary lies, put before a field's name in messages."""
 
     @model_validator(mode="after")
     def _refuse_not_built(self) -> Self:
-        for name in self.not_built:
+        for name, reason in self.not_built.items():
             value = getattr(self, name)
             if value != type(self).model_fields[name].default:
-                refuse(self.path + _camel(name), value)
+                refuse(self.path + _camel(name), value, reason)
         return self
 
 
-def refuse(option: str, value: object) -> NoReturn:
+def not_built(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the fields of a class that must keep their default, and why."""
+    return model.not_built if issubclass(model, Options) else {}
+
+
+def refuse(option: str, value: object, reason: str) -> NoReturn:
     """Refuse an option's value.
 
     Raises:
         NotSupportedError: always.
     """
     shown = dict(value) if isinstance(value, BaseModel) else value
-    raise NotSupportedError(f"optimizer option {option} = {shown!r} is not supported yet")
+    raise NotSupportedError(f"optimizer option {option} = {shown!r} is not supported yet: {reason}")
 
 
 def _camel(name: str) -> str:
@@ -62,7 +68,9 @@ def _camel(name: str) -> str:
 class Algorithm(Options):
     """Options every solver has."""
 
-    not_built: ClassVar[tuple[str, ...]] = ("use_locking",)
+    not_built: ClassVar[Mapping[str, str]] = {
+        "use_locking": "every update waits for the one before it"
+    }
     path: ClassVar[str] = "algorithm."
 
     method: str

@@ -23,7 +23,10 @@ LIMIT_SEED = 2**53
 class Mode(Options):
     """How several workers exchange weights; only the synchronous way is built."""
 
-    not_built: ClassVar[tuple[str, ...]] = ("type", "sync_freq", "alpha", "damping")
+    not_built: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("type", "sync_freq", "alpha", "damping"),
+        "all workers exchange their gradients in every mini-batch",
+    )
     path: ClassVar[str] = "mode."
 
     type: Literal["SYNCHRONOUS", "DOWNPOUR", "ELASTIC"] = "SYNCHRONOUS"
@@ -39,10 +42,10 @@ class Mode(Options):
 class Optimizer(Options):
     """How a network is trained."""
 
-    not_built: ClassVar[tuple[str, ...]] = (
-        "flush_weights",
-        "mini_batch_buf_size",
-    )
+    not_built: ClassVar[Mapping[str, str]] = {
+        "flush_weights": "weights are stored when they are done",
+        "mini_batch_buf_size": "a mini-batch is computed as a whole; take a smaller one",
+    }
 
     algorithm: Solver = Vanilla()
     """The solver and its rate."""

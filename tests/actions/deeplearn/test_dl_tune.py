@@ -450,20 +450,26 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"optimizer": {"snapshotFreq": 1}},
         NotSupportedError,
-        "parameter 'optimizer.snapshotFreq' of deepLearn.dlTune is not supported yet",
+        (
+            "parameter 'optimizer.snapshotFreq' of deepLearn.dlTune is not supported "
+            "yet: the weights of a trial are kept when it is the best"
+        ),
     ),
     (
         {"tuner": {"searchMethod": "EAGLS"}},
         NotSupportedError,
         (
-            "parameter 'tuner': option 'searchMethod' with EAGLS is not supported yet; expected "
-            "RANDOM, GRID or LHS"
+            "parameter 'tuner': option 'searchMethod' with EAGLS is not supported "
+            "yet: its rules are not published; expected RANDOM, GRID or LHS"
         ),
     ),
     (
         {"tuner": {"popSize": 20}},
         NotSupportedError,
-        "parameter 'tuner.popSize' of deepLearn.dlTune is not supported yet",
+        (
+            "parameter 'tuner.popSize' of deepLearn.dlTune is not supported yet: "
+            "'tuneIter' of the optimizer counts the trials"
+        ),
     ),
     (
         {"tuner": {"objective": "validLoss"}},
