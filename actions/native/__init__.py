@@ -5,8 +5,10 @@ from actions.native import (
     check_model,
     declare_model,
     list_architectures,
+    load_word_vectors,
     model_graph,
     summary,
+    tokenize_text,
 )
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "check_model",
     "declare_model",
     "list_architectures",
+    "load_word_vectors",
     "model_graph",
     "summary",
+    "tokenize_text",
 ]

@@ -36,6 +36,8 @@ def world(tmp_path: Path) -> Context:
     ctx = MemoryStores(tmp_path / "data").context(caslib_roots=(tmp_path,), upload=upload)
     public = ctx.caslibs.find("PUBLIC").path
     (public / "points.csv").write_text(CSV)
+    (public / "vectors.txt").write_text("the 0.5 -1\ncat 2 0.25\n")
+    put(ctx, "reviews", {"text": ["a good film", "not good"], "positive": [1, 0]})
     for label in ("cat", "dog"):
         (public / "pets" / label).mkdir(parents=True)
         (public / "pets" / label / "1.png").write_bytes(picture(np.zeros((4, 4))))
