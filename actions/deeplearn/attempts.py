@@ -4,15 +4,18 @@ A checkpoint carries the seeds of the run and what it was trained on. When the m
 replaced meanwhile it is of no use, and the run starts over.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from zlib import crc32
 
 from actions.context import Context
-from actions.errors import TableNotFound
+from actions.errors import Conflict, StoreUnavailable, TableNotFound
 from actions.params import OutTable, TableRef
 from actions.ports import TableInfo
 from engine.train.checkpoint import Checkpoint, Checkpointing
+from engine.train.replicas import Replicas
 
 Seeds = dict[str, int | None]
 
@@ -57,6 +60,20 @@ class Attempts:
         kept: int | None = self.last.state[RUN]["seeds"][name]
         return kept
 
+    def agree(self, replicas: Replicas) -> None:
+        """Make sure that all workers of the run go on from the same moment with the same data.
+
+        Raises:
+            Conflict: the model or a table was replaced before all of them had opened it.
+        """
+        updates = -1 if self.last is None else self.last.state["updates"]
+        mine = crc32(json.dumps([self._key, updates]).encode())
+        if replicas.follow(lambda: mine) != mine:
+            raise Conflict(
+                "the model or a table was changed while the workers of the training opened it; "
+                "train again"
+            )
+
     def checkpointing(self, seeds: Seeds) -> Checkpointing | None:
         """Return when and where the run leaves checkpoints; None outside of jobs."""
         place = self.ctx.checkpoint
@@ -66,7 +83,10 @@ class Attempts:
 
         def save(checkpoint: Checkpoint) -> None:
             whole = Checkpoint({**checkpoint.state, **facts}, checkpoint.arrays)
-            place.save(whole.to_bytes())
+            try:
+                place.save(whole.to_bytes())
+            except StoreUnavailable as error:
+                self.ctx.warn(f"A checkpoint was not kept; the one before it stays: {error}.")
 
         return Checkpointing(save, seconds=self.ctx.checkpoint_s, interrupted=self.ctx.interrupted)
 

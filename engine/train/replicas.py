@@ -24,10 +24,8 @@ from engine.compile.moments import EpochMoments, Pooled
 from engine.data.batches import Batch
 from engine.data.importance import FACTOR, WEIGHT, factors
 
-MEET_S = 120.0
-"""Time replicas wait for each other at the start, in seconds."""
 WAIT_S = 1800.0
-"""Time a replica waits for the others in the middle of a run, in seconds."""
+"""Time a replica waits for the others, in seconds; that of reading a large table too."""
 
 Totals = tuple[Tensor, Tensor]
 Joint = Any
@@ -213,7 +211,7 @@ def meet(
             seat.port,
             seat.size,
             is_first,
-            timedelta(seconds=MEET_S),
+            timedelta(seconds=WAIT_S),
             wait_for_workers=False,
             master_listen_fd=None if listener is None else listener.detach(),
         )

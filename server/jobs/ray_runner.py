@@ -7,7 +7,6 @@ its methods.
 
 import logging
 import os
-import re
 import secrets
 import time
 from contextlib import suppress
@@ -22,7 +21,7 @@ from actions.errors import StoreUnavailable
 from actions.ports import JobStore
 from server.jobs.events import JobSignals
 from server.jobs.local_runner import FIRST_PAUSE_S, LAST_CALL_S, MAX_PAUSE_S, new_owner
-from server.jobs.ray_worker import END, RayWorker, placement
+from server.jobs.ray_worker import END, RayWorker, actor, how_it_died
 from server.settings import MEBIBYTE, Settings, processors
 
 LOG = logging.getLogger(__name__)
@@ -32,9 +31,6 @@ OBJECT_STORE_BYTES = 128 * MEBIBYTE
 
 OWN_ADDRESS = "127.0.0.2"
 """Of a cluster of this server's own: loopback, as 127.0.0.1 is taken for that of the network."""
-
-EXIT_DETAIL = re.compile(r"Worker exit detail: (.*?)(?: Some common causes|$)")
-LONGEST_REASON = 300
 
 STOPPED = "the worker was stopped while the job ran"
 
@@ -59,7 +55,7 @@ def connect(settings: Settings) -> None:
         return
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init(
-        num_cpus=max(processors(), settings.workers * settings.threads),
+        num_cpus=settings.ray_cpus or max(processors(), settings.workers * settings.threads),
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         _node_ip_address=OWN_ADDRESS,
@@ -160,11 +156,11 @@ class _Slot:
     def _hands_back(self) -> bool:
         """Return whether the worker runs a job that it hands back after a checkpoint."""
         with self._lock:
-            actor = self._actor
+            asked = self._actor
+        if asked is None:
+            return False
         with suppress(RayError):
-            return actor is not None and bool(
-                ray.get(actor.hands_back.remote(), timeout=LAST_CALL_S)
-            )
+            return bool(ray.get(asked.hands_back.remote(), timeout=LAST_CALL_S))
         return False
 
     def _keep(self) -> None:
@@ -180,26 +176,26 @@ class _Slot:
         with self._lock:
             if self._closing.is_set():
                 return True
-            self._actor = RayWorker.options(**placement(settings)).remote(settings, owner)
-            actor = self._actor
-        reason = self._follow(actor)
+            self._actor = actor(RayWorker, settings).remote(settings, owner)
+            started = self._actor
+        reason = self._follow(started)
         was_ready = self.ready.is_set()
         with self._lock:
             self._actor = self.pid = None
             self.ready.clear()
         with suppress(RayError):
-            ray.kill(actor)
+            ray.kill(started)
         if not self._closing.is_set():
             LOG.error(reason, extra={"owner": owner})
         self._clean_up(owner, reason)
         return was_ready
 
-    def _follow(self, actor: Any) -> str:
+    def _follow(self, worker: Any) -> str:
         """Hear what a worker tells until its end, and return how it ended."""
         try:
-            self.pid = ray.get(actor.begin.remote())
+            self.pid = ray.get(worker.begin.remote())
             while True:
-                for line in ray.get(actor.hear.remote()):
+                for line in ray.get(worker.hear.remote()):
                     if line == END:
                         return "Ray worker ended"
                     self._hear(line.split())
@@ -226,10 +222,3 @@ class _Slot:
             self._runner.signals.notify(job.id, state=True)
         if any(job.state == "queued" for job in left):
             self._runner.wake()
-
-
-def how_it_died(error: RayError) -> str:
-    """Say in one line how a worker died, from Ray's account of it."""
-    account = " ".join(str(error).split())
-    detail = EXIT_DETAIL.search(account)
-    return f"Ray worker died: {detail[1] if detail else account[:LONGEST_REASON]}"

@@ -1,13 +1,13 @@
 """The actor that a Ray cluster runs for a server: a worker whose bell is rung by calls."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from server.jobs.worker import Bell, warm
 from server.logs import start_logging
@@ -22,23 +22,44 @@ HEAR_S = 5.0
 CALLS = 8
 """Calls of an actor that are answered at the same time."""
 
-_PASSED_ON = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_TOP_PAD_")
+EXIT_DETAIL = re.compile(r"Worker exit detail: (.*?)(?: Some common causes|$)")
+LONGEST_REASON = 300
+"""Of an account of a death that is none of a process, in characters."""
+
+_PASSED_ON = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "MALLOC_MMAP_MAX_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+)
 
 
-def placement(settings: Settings) -> dict[str, Any]:
-    """Return what Ray is to reserve for a worker, and the environment of its process."""
+def actor(kind: type, settings: Settings) -> Any:
+    """Return the actors of a class, each with what a worker needs reserved for it."""
     environment = worker_environment(settings)
-    return {
-        "num_cpus": settings.threads,
-        "num_gpus": settings.ray_gpus,
-        "max_restarts": 0,
-        "max_concurrency": CALLS,
-        "runtime_env": {"env_vars": {name: environment[name] for name in _PASSED_ON}},
-    }
+    return ray.remote(kind).options(
+        num_cpus=settings.threads,
+        num_gpus=settings.ray_gpus,
+        max_restarts=0,
+        max_concurrency=CALLS,
+        runtime_env={"env_vars": {name: environment[name] for name in _PASSED_ON}},
+    )
 
 
-@ray.remote
+def own_address() -> str:
+    """Return the address of this machine in the cluster."""
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    return address
+
+
+def how_it_died(error: RayError) -> str:
+    """Say in one line how a worker died, from Ray's account of it."""
+    account = " ".join(str(error).split())
+    detail = EXIT_DETAIL.search(account)
+    return f"Ray worker died: {detail[1] if detail else account[:LONGEST_REASON]}"
+
+
 class RayWorker:
     """Takes jobs from the database, as the worker processes of a machine do."""
 
@@ -77,6 +98,7 @@ class RayWorker:
         return self._bell.holds_resuming
 
     def _work(self) -> None:
+        from server.jobs.ray_team import RayTeam
         from server.wiring import open_stores, worker_for  # which names the runners
 
         try:
@@ -84,7 +106,7 @@ class RayWorker:
             try:
                 with warm(self._settings.threads):
                     self._bell.tell("ready")
-                    worker_for(self._settings, stores, self._owner, self._bell).work()
+                    worker_for(self._settings, stores, self._owner, self._bell, RayTeam).work()
             finally:
                 stores.close()
         finally:

@@ -359,7 +359,7 @@ def test_a_replica_that_leaves_is_missed_by_the_others() -> None:
 
 
 def test_a_replica_that_does_not_come_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.train.replicas.MEET_S", 0.2)
+    monkeypatch.setattr("engine.train.replicas.WAIT_S", 0.2)
     with listening(LOOPBACK) as listener:
         seat = Seat(0, 2, LOOPBACK, listener.getsockname()[1], LOOPBACK)
         with pytest.raises(ReplicaLost, match=r"^another replica of the training is gone$"):
