@@ -324,12 +324,14 @@ def _choice(shape: Shape, value: object, path: str) -> object:
     if any(value == each and type(value) is type(each) for each in shape.items):
         return value
     choices = [str(each) for each in shape.items]
-    if isinstance(value, str):
+    is_code = isinstance(value, int | float) and not isinstance(value, bool)
+    word = f"{value:g}" if is_code else value  # model tables have codes for some choices
+    if isinstance(word, str):
         folded = {fold(str(each)): each for each in shape.items}
         for other, meant in shape.synonyms.items():
             folded.setdefault(fold(other), meant)
-        if fold(value) in folded:
-            return folded[fold(value)]
+        if fold(word) in folded:
+            return folded[fold(word)]
     near = nearest(str(value), (*choices, *shape.synonyms))
     raise _refuse(path, value, "one of " + ", ".join(choices), near, known=list(choices))
 

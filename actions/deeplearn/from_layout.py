@@ -1,9 +1,10 @@
 """The way back from a model table of five columns to the layers it stands for.
 
-The grammar is that of ``actions.deeplearn.layout``; rows may come in any order. Ids of layers are
-kept, so that weight tables of the model fit.
+The grammar is that of ``actions.deeplearn.layout``; rows may come in any order, and be those of a
+table that CAS wrote: choices go by their descriptions, or by their codes where those are missing.
+Ids of layers are kept, so that weight tables of the model fit.
 
-Source: the ``deepLearn`` reference, model table (1.1).
+Source: CAS REST dialect, model table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,10 @@ from dataclasses import replace as changed
 from graphlib import CycleError, TopologicalSorter
 from typing import cast
 
-from actions.deeplearn.layout import FAMILIES, Row
+from actions.deeplearn.layout import Row
+from actions.deeplearn.layout_keys import Entry, Found, chosen, whole
+from actions.deeplearn.layout_types import LAYOUTS
+from actions.deeplearn.layout_words import FAMILIES, LAYER_TITLES
 from actions.errors import InvalidParameters
 from actions.fields import camel, nearest, take_apart
 from actions.results import Json
@@ -34,7 +38,7 @@ class _Entry:
     kind: type[Layer] | None = None
     sources: dict[int, str] = field(default_factory=dict)
     shared: str | None = None
-    options: list[tuple[str, Json]] = field(default_factory=list)
+    options: list[tuple[str, str | None, float | None]] = field(default_factory=list)
 
 
 def read_model(rows: Iterable[Row], name: str) -> Graph:
@@ -61,7 +65,7 @@ def _entries(rows: Iterable[Row]) -> tuple[str, dict[str, _Entry]]:
     family, entries, ids = None, dict[str, _Entry](), dict[int, str]()
     for first, key, text, number, id_ in rows:
         if key == "modeltype":
-            family = text
+            family = _family(text, number)
             continue
         if id_ is None:
             raise DataError(f"key {key!r} of layer {first!r} got no _DLLayerID_, expected its id")
@@ -73,11 +77,13 @@ def _entries(rows: Iterable[Row]) -> tuple[str, dict[str, _Entry]]:
                 layer=name,
             )
         _take(entry, key, text, number)
-    if family not in FAMILIES:
-        raise DataError(
-            f"the row 'modeltype' got {family!r}, expected one with {', '.join(FAMILIES)}"
-        )
+    if family is None:
+        raise DataError("the model table got no row 'modeltype', expected one")
     return family, entries
+
+
+def _family(text: str | None, number: float | None) -> str:
+    return chosen(FAMILIES, text, number, "the row 'modeltype'")
 
 
 def _take(entry: _Entry, key: str, text: str | None, number: float | None) -> None:
@@ -92,21 +98,21 @@ def _take(entry: _Entry, key: str, text: str | None, number: float | None) -> No
     elif key == "sharedweights":
         entry.shared = text
     else:
-        entry.options.append((key, text if number is None else _number(number)))
-
-
-def _number(value: float) -> Json:
-    return int(value) if value.is_integer() else value
+        entry.options.append((key, text, number))
 
 
 def _kind(entry: _Entry, text: str | None, number: float | None) -> type[Layer]:
-    titles = {layer.title: layer for layer in LAYERS.values()}
-    found = titles.get(text or "") if number is None else CODES.get(int(number))
+    titles = {title.casefold(): name for name, title in LAYER_TITLES.items()}
+    titles |= {layer.title.casefold(): name for name, layer in LAYERS.items()}
+    if number is None:
+        found = LAYERS.get(titles.get((text or "").casefold(), ""))
+    else:
+        found = CODES.get(int(number))
     if found is None:
-        got = text if number is None else number
+        got = text if number is None else whole(number)
         raise DataError(
             f"layer {entry.name!r} got layertype {got!r}, expected a code or one of "
-            f"{', '.join(titles)}",
+            f"{', '.join(LAYER_TITLES.values())}",
             layer=entry.name,
         )
     return found
@@ -134,21 +140,74 @@ def _layer(entry: _Entry) -> Layer:
     kind = entry.kind
     if kind is None:
         raise DataError(f"layer {entry.name!r} got no row 'layertype'", layer=entry.name)
-    names = {f"{kind.prefix}.{camel(each).lower()}": each for each in kind.model_fields}
-    names.pop(f"{kind.prefix}.type")
-    options: dict[str, Json] = {}
-    for key, value in entry.options:
-        known = next((each for each in names if f"{key}.".startswith(f"{each}.")), None)
-        if known is None:
-            raise _unknown(entry, key, names)
-        read = bool(value) if _is_truth(kind, names[known]) else value
-        _put(options, [camel(names[known]), *key.removeprefix(known).split(".")[1:]], read)
+    options = _own_options(kind, entry)
+    options |= {camel(name): value for name, value in _known_options(kind, entry).items()}
     try:
         return from_wire(kind, cast("dict[str, Json]", _lists(options)))
     except InvalidParameters as error:
         raise InvalidParameters(
             f"layer {entry.name!r} of the model table: {error.message}", **error.details
         ) from error
+
+
+def _known_options(kind: type[Layer], entry: _Entry) -> Found:
+    """Return what the rows with keys of CAS say.
+
+    Raises:
+        DataError: a row says nothing that is known.
+    """
+    layout = LAYOUTS[kind.model_fields["type"].default]
+    found: Found = {}
+    for key, text, number in entry.options:
+        known = _entry_of(kind, key)
+        if known is None:
+            continue
+        rest = key[len(kind.prefix) + 1 + len(known.key) :]
+        try:
+            read = known.take(text, number, rest)
+        except DataError as error:
+            details = {"layer": entry.name, **error.details}
+            raise DataError(f"layer {entry.name!r}: {error.message}", **details) from None
+        for name, value in read.items():
+            if isinstance(value, dict):
+                cast("dict[str, Json]", found.setdefault(name, {})).update(value)
+            else:
+                found[name] = value
+    return layout.finish(found)
+
+
+def _entry_of(kind: type[Layer], key: str) -> Entry | None:
+    """Return the entry a key is of, a list's also for the keys of its items."""
+    if not key.startswith(f"{kind.prefix}."):
+        return None
+    inner = key.removeprefix(f"{kind.prefix}.")
+    for entry in LAYOUTS[kind.model_fields["type"].default].entries:
+        rest = inner.removeprefix(entry.key)
+        is_item = rest.startswith(".") and rest[1:].isdecimal()
+        if inner.startswith(entry.key) and (rest == "" or is_item):
+            return entry
+    return None
+
+
+def _own_options(kind: type[Layer], entry: _Entry) -> dict[str, Json]:
+    """Return what the rows with keys of ours say, by the wire names of the options.
+
+    Raises:
+        DataError: a key is none of the layer's.
+    """
+    names = {f"{kind.prefix}.{camel(each).lower()}": each for each in kind.model_fields}
+    names.pop(f"{kind.prefix}.type")
+    options: dict[str, Json] = {}
+    for key, text, number in entry.options:
+        if _entry_of(kind, key) is not None:
+            continue
+        known = next((each for each in names if f"{key}.".startswith(f"{each}.")), None)
+        if known is None:
+            raise _unknown(entry, key, names)
+        value: Json = text if number is None else whole(number)
+        read = bool(value) if _is_truth(kind, names[known]) else value
+        _put(options, [camel(names[known]), *key.removeprefix(known).split(".")[1:]], read)
+    return options
 
 
 def _is_truth(kind: type[Layer], name: str) -> bool:

@@ -1,10 +1,12 @@
 """Models and weights as the tables CAS knows.
 
 The model table has one row for the model and, per layer, one for its type, one per source, one if
-it shares weights, and one per option; options that are derived and not set have no row. Keys are in
-lower case, an option's is ``<prefix>.<option>``, list items end in ``.0``, ``.1`` and so on.
+it shares weights, and one per option, with resolved values (``actions.deeplearn.layout_types``).
+Options of ours, which CAS does not know, have a row where they differ from their default: the key
+is ``<prefix>.<option>`` in lower case, items of lists end in ``.0``, ``.1`` and so on, text stands
+in ``_DLChrVal_`` and a number in ``_DLNumVal_``.
 
-Source: the ``deepLearn`` reference, model table and weight table.
+Source: CAS REST dialect, model table and weights table.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic_core import PydanticUndefined
 
+from actions.deeplearn.layout_types import LAYOUTS
+from actions.deeplearn.layout_words import FAMILIES, LAYER_TITLES
 from actions.fields import camel
 from engine.graph.spec import Graph, Node
 from engine.weights import Chunk
@@ -22,7 +27,7 @@ _MODEL: list[tuple[str, pa.DataType]] = [
     ("_DLKey1_", pa.string()),
     ("_DLChrVal_", pa.string()),
     ("_DLNumVal_", pa.float64()),
-    ("_DLLayerID_", pa.int64()),
+    ("_DLLayerID_", pa.float64()),
 ]
 
 _WEIGHTS: list[tuple[str, pa.DataType]] = [
@@ -34,46 +39,56 @@ _WEIGHTS: list[tuple[str, pa.DataType]] = [
 MODEL_SCHEMA = pa.schema(_MODEL)
 WEIGHTS_SCHEMA = pa.schema(_WEIGHTS)
 
-FAMILIES = {"DNN": 0, "CNN": 1, "RNN": 2}
-"""The numbers of the network families in the first row."""
-
-Row = tuple[str, str, str | None, float | None, int | None]
+Row = tuple[str, str, str | None, float | None, float | None]
 
 
 def model_rows(graph: Graph) -> Iterator[Row]:
     """Yield the rows of a model table: two keys, text, number, layer id."""
-    yield graph.name, "modeltype", graph.family, float(FAMILIES.get(graph.family, 0)), None
+    text, code = FAMILIES[graph.family]
+    yield graph.name, "modeltype", text, float(code), None
     ids = {node.name: node.id for node in graph.nodes}
     for node in graph.nodes:
         yield from _layer_rows(node, ids)
 
 
 def _layer_rows(node: Node, ids: dict[str, int]) -> Iterator[Row]:
-    layer = node.layer
-    yield node.name, "layertype", layer.title, float(layer.code), node.id
-    for place, source in enumerate(node.sources):
-        key = "srclayers" if len(node.sources) == 1 else f"srclayers.{place}"
-        yield node.name, key, source, float(ids[source]), node.id
+    layer, place = node.layer, float(node.id)
+    yield node.name, "layertype", LAYER_TITLES[layer.type], float(layer.code), place
+    for key, text, number in option_rows(node):
+        yield node.name, key, text, number, place
+    for order, source in enumerate(node.sources):
+        yield node.name, f"srclayers.{order}", source, float(ids[source]), place
     if node.shared is not None:
-        yield node.name, "sharedweights", node.shared, float(ids[node.shared]), node.id
-    for option, value in layer.model_dump(mode="json", exclude={"type"}).items():
-        yield from _option_rows(node, f"{layer.prefix}.{camel(option).lower()}", value)
+        yield node.name, "sharedweights", node.shared, float(ids[node.shared]), place
 
 
-def _option_rows(node: Node, key: str, value: Any) -> Iterator[Row]:
+def option_rows(node: Node) -> Iterator[tuple[str, str | None, float | None]]:
+    """Yield key, text and number of every option of a layer."""
+    layer, layout = node.layer, LAYOUTS[node.layer.type]
+    for entry in layout.entries:
+        for key, text, number in entry.rows(layer):
+            yield f"{layer.prefix}.{key}", text, number
+    for name, field in type(layer).model_fields.items():
+        value = layer.model_dump(mode="json", include={name}).get(name)
+        is_plain = field.default is not PydanticUndefined and getattr(layer, name) == field.default
+        if name != "type" and name not in layout.fields and not is_plain:
+            yield from _own_rows(f"{layer.prefix}.{camel(name).lower()}", value)
+
+
+def _own_rows(key: str, value: Any) -> Iterator[tuple[str, str | None, float | None]]:
     match value:
         case None:
             return
         case dict():
             for name, each in value.items():
-                yield from _option_rows(node, f"{key}.{camel(name).lower()}", each)
+                yield from _own_rows(f"{key}.{camel(name).lower()}", each)
         case list():
             for place, each in enumerate(value):
-                yield from _option_rows(node, f"{key}.{place}", each)
+                yield from _own_rows(f"{key}.{place}", each)
         case str():
-            yield node.name, key, value, None, node.id
+            yield key, value, None
         case _:
-            yield node.name, key, None, float(value), node.id
+            yield key, key.rpartition(".")[2], float(value)
 
 
 def model_batch(graph: Graph) -> pa.RecordBatch:

@@ -1,16 +1,15 @@
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from secrets import token_hex
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, ipc, parquet
 
 from actions.context import Context
-from actions.errors import InvalidFile, InvalidParameters, PathForbidden
+from actions.errors import InvalidParameters
+from actions.files.sashdat_writer import write_sashdat
+from actions.files.whole import new_file, write_whole
 from actions.params import ActionParams, TableRef
-from actions.paths import inside
 from actions.reading import OpenTable, open_table
 from actions.registry import action
 from actions.results import ActionResult
@@ -25,7 +24,7 @@ class SaveParams(ActionParams):
     table: TableRef
     """The table to write, of any kind, whole or in part."""
     name: str
-    """File to make, inside the caslib; its ending is .csv, .parquet or .arrow."""
+    """File to make, inside the caslib; its ending is .csv, .parquet, .arrow or .sashdat."""
     caslib: str | None = None
     """Caslib of the file; left out: the session's active one."""
     replace: bool = False
@@ -43,42 +42,17 @@ def save(ctx: Context, p: SaveParams) -> ActionResult:
         InvalidParameters: the ending of the name is none that can be written.
     """
     caslib = ctx.caslibs.find(p.caslib)
-    path = inside(caslib, p.name)
+    path = new_file(caslib, p.name, replace=p.replace)
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise InvalidParameters(
             f"parameter 'name' got {p.name!r}, expected a name that ends in {', '.join(_WRITERS)}",
             parameter="name",
         )
-    if path.is_dir():
-        raise PathForbidden(
-            f"the path {p.name!r} is a folder, expected a file inside caslib {caslib.name!r}",
-            path=p.name,
-            caslib=caslib.name,
-        )
-    if path.exists() and not p.replace:
-        raise InvalidFile(
-            f"the file {p.name!r} exists in caslib {caslib.name!r}; set replace to overwrite it",
-            path=p.name,
-            caslib=caslib.name,
-        )
     table = open_table(ctx, p.table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, writer, table)
+    write_whole(path, lambda part: writer(part, table.schema, _until_cancelled(table)))
     ctx.note(f"The table {table.info.name} was saved as {p.name} in caslib {caslib.name}.")
     return ActionResult(values={"caslib": caslib.name, "name": p.name})
-
-
-def _write_whole(path: Path, writer: Writer, table: OpenTable) -> None:
-    """Write under another name in the same folder, and rename when all is on disk."""
-    part = path.with_name(f".{path.name}.{token_hex(8)}.part")
-    try:
-        writer(part, table.schema, _until_cancelled(table))
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _until_cancelled(table: OpenTable) -> Iterator[pa.RecordBatch]:
@@ -126,4 +100,5 @@ _WRITERS: dict[str, Writer] = {
     ".csv": _write_csv,
     ".parquet": _write_parquet,
     ".arrow": _write_arrow,
+    ".sashdat": write_sashdat,
 }

@@ -15,7 +15,22 @@ InitChoice = Literal[
     "XAVIER", "XAVIER1", "XAVIER2", "MSRA", "MSRA1", "MSRA2", "UNIFORM", "NORMAL", "CAUCHY"
 ]
 ActChoice = Literal[
-    "AUTO", "IDENTITY", "LOGISTIC", "EXP", "TANH", "RECTIFIER", "GELU", "RELU", "SIGMOID"
+    "AUTO",
+    "IDENTITY",
+    "LOGISTIC",
+    "EXP",
+    "TANH",
+    "RECTIFIER",
+    "GELU",
+    "RELU",
+    "SIGMOID",
+    "SOFPLUS",
+    "AUTOMATIC",
+    "HYPERBOLIC TANGENT",
+    "LEAKY ACTIVATION FUNCTION",
+    "EXPONENTIAL",
+    "SINE",
+    "COSINE",
 ]
 ConvoActChoice = Literal[
     "AUTO",
@@ -33,6 +48,13 @@ ConvoActChoice = Literal[
     "FCMP",
     "RELU",
     "SIGMOID",
+    "SOFPLUS",
+    "AUTOMATIC",
+    "HYPERBOLIC TANGENT",
+    "LEAKY ACTIVATION FUNCTION",
+    "EXPONENTIAL",
+    "SINE",
+    "COSINE",
 ]
 OutputActChoice = Literal[
     "AUTO",
@@ -51,6 +73,13 @@ OutputActChoice = Literal[
     "SOFTMAX",
     "RELU",
     "SIGMOID",
+    "SOFPLUS",
+    "AUTOMATIC",
+    "HYPERBOLIC TANGENT",
+    "LEAKY ACTIVATION FUNCTION",
+    "EXPONENTIAL",
+    "SINE",
+    "COSINE",
 ]
 ErrorChoice = Literal["AUTO", "NORMAL", "POISSON", "GAMMA", "ENTROPY", "CTC", "CTC_ALT", "FCMPERR"]
 PoolChoice = Literal["MAX", "MIN", "MEAN", "MEDIAN", "FIXED", "RANDOM", "L2NORM", "AVERAGE", "L2"]
@@ -66,8 +95,8 @@ class Mhattention(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         act: Activation (default AUTO).
@@ -131,8 +160,8 @@ class Cluster(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: There are no biases (default false).
         alpha: Degrees of freedom of Student's t distribution (default 1.0).
@@ -159,8 +188,8 @@ class Convo(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         padding: Cells on every side; None: see the two below.
@@ -224,8 +253,8 @@ class GroupConvo(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         padding: Cells on every side; None: see the two below.
@@ -291,8 +320,8 @@ class Fc(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         act: Activation; AUTO is TANH (default AUTO).
@@ -359,13 +388,13 @@ class Detection(Layer):
 
     type: ClassVar[str] = "detection"
 
-    detection_model_type: Literal["YOLOV2", "YOLOV1"] | None = None
+    detection_model_type: Literal["YOLOV2", "YOLOV1", "1", "2"] | None = None
     class_number: int | None = None
     grid_number: int | None = None
     predictions_per_grid: int | None = None
     anchors: Sequence[float] | None = None
     softmax_for_class_prob: bool | None = None
-    coord_type: Literal["RECT", "COCO", "YOLO"] | None = None
+    coord_type: Literal["RECT", "COCO", "YOLO", "0", "1", "2"] | None = None
     do_sqrt: bool | None = None
     coord_scale: float | None = None
     object_scale: float | None = None
@@ -451,8 +480,8 @@ class Keypoints(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         n: Number of coordinates; 0 takes the number of target variables (default 0).
@@ -487,8 +516,8 @@ class LocalConvo(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         padding: Cells on every side; None: see the two below.
@@ -634,12 +663,12 @@ class Output(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
-        n: Number of neurons; None takes the number of levels (and one more with CTC), or of target
-            variables.
+        n: Number of neurons; None or 0 takes the number of levels (and one more with CTC), or of
+            target variables.
         act: Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else
             IDENTITY (default AUTO).
         fcmp_act: With ``act`` FCMP: the text of the function of x.
@@ -714,14 +743,14 @@ class Recurrent(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         rnn_type: How the state is carried on (default RNN).
         output_type: The last state, the states of all steps, or the states of ``maxOutputLength``
             steps (default ENCODING).
-        max_output_length: Steps of the output with ARBITRARYLENGTH.
+        max_output_length: Steps of the output with ARBITRARYLENGTH; 0 is as good as None.
         reversed: Whether to read from the last step to the first (default false).
         act: Activation of the state (default AUTO).
         fcmp_act: With ``act`` FCMP: the text of the function of x.
@@ -756,8 +785,8 @@ class Projection(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         dropout: Rate of dropped outputs (default 0.0).
@@ -922,8 +951,8 @@ class TransConvo(Layer):
         init: Distribution the weights start from (default XAVIER).
         std: Standard deviation of ``init`` NORMAL; 1 unless said.
         mean: Mean of ``init`` NORMAL; 0 unless said.
-        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations;
-            None: never.
+        truncation_factor: ``init`` NORMAL is drawn again beyond this many standard deviations; None
+            or 0: never.
         init_bias: Value every bias starts from (default 0.0).
         include_bias: Whether a bias is added (default true).
         padding: Cells on every side; None: see the two below.

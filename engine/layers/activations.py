@@ -33,7 +33,20 @@ ActivationName = Literal[
 ]
 OutputActivationName = Literal[ActivationName, "SOFTMAX"]
 
-ACTIVATION_SYNONYMS = Synonyms({"RELU": "RECTIFIER", "SIGMOID": "LOGISTIC"})
+ACTIVATION_SYNONYMS = Synonyms(
+    {
+        "RELU": "RECTIFIER",
+        "SIGMOID": "LOGISTIC",
+        "SOFPLUS": "SOFTPLUS",
+        "AUTOMATIC": "AUTO",
+        "HYPERBOLIC TANGENT": "TANH",
+        "LEAKY ACTIVATION FUNCTION": "LEAKY",
+        "EXPONENTIAL": "EXP",
+        "SINE": "SIN",
+        "COSINE": "COS",
+    }
+)
+"""Other names, the last of them from model tables, which clients read and send again."""
 
 LEAKY_SLOPE = 0.1
 FAR_BELOW = -20.0

@@ -7,8 +7,8 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
 from engine.errors import LayerError, ShapeError
-from engine.layers.activations import activation
-from engine.layers.base import BuildOptions, Synonyms, layer_type
+from engine.layers.activations import ACTIVATION_SYNONYMS, activation
+from engine.layers.base import BuildOptions, layer_type
 from engine.layers.weighted import Weighted
 from engine.modules.attention import SelfAttention
 from engine.modules.dropout import dropout
@@ -46,9 +46,7 @@ class MultiHeadAttention(Weighted):
     """Values of a step, in and out."""
     n_attn_heads: PositiveInt
     """Number of heads; divides ``n``."""
-    act: Annotated[
-        AttentionActivationName, Synonyms({"RELU": "RECTIFIER", "SIGMOID": "LOGISTIC"})
-    ] = "AUTO"
+    act: Annotated[AttentionActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation."""
     mask: Literal["NONE", "CAUSAL"] = "NONE"
     """CAUSAL: a step looks at itself and at those before it only; an extension."""

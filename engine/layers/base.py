@@ -11,7 +11,7 @@ from math import prod
 from typing import ClassVar, Literal, Self, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import nn
 
 from engine.losses import Target as Target
@@ -62,6 +62,14 @@ class Synonyms:
     """
 
     values: Mapping[str, str]
+
+
+def _none_for_zero(value: object) -> object:
+    return None if value == 0 and not isinstance(value, bool) else value
+
+
+UNSET_BY_ZERO = BeforeValidator(_none_for_zero)
+"""Marks an optional number of which 0 means that it is left out, as in model tables of CAS."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,15 @@ from pydantic import (
 from torch import nn
 
 from engine.errors import GraphError, LayerError, ShapeError
-from engine.layers.base import BuildOptions, Target, TargetForm, Task, TaskLayer, layer_type
+from engine.layers.base import (
+    BuildOptions,
+    Synonyms,
+    Target,
+    TargetForm,
+    Task,
+    TaskLayer,
+    layer_type,
+)
 from engine.losses import Coordinates
 from engine.shapes import IMAGE_AXES, Shape, one
 from engine.tasks.detection import Detection as DetectionTask
@@ -49,7 +57,9 @@ class Detection(TaskLayer):
     title: ClassVar[str] = "Detection"
 
     type: Literal["detection"] = "detection"
-    detection_model_type: Literal["YOLOV2", "YOLOV1"] = "YOLOV2"
+    detection_model_type: Annotated[
+        Literal["YOLOV2", "YOLOV1"], Synonyms({"1": "YOLOV1", "2": "YOLOV2"})
+    ] = "YOLOV2"
     """The method."""
     class_number: PositiveInt | None = None
     """Number of classes; None takes those of the training data."""
@@ -61,7 +71,7 @@ class Detection(TaskLayer):
     """Width and height of one box after the other, in cells; needed for YOLOV2."""
     softmax_for_class_prob: bool = True
     """Whether the classes of a prediction exclude each other."""
-    coord_type: Coordinates = "RECT"
+    coord_type: Annotated[Coordinates, Synonyms({"0": "RECT", "1": "YOLO", "2": "COCO"})] = "RECT"
     """Boxes in tables: RECT left, top, width, height and COCO left, top, right, bottom, both in
     pixels; YOLO centre, width, height as fractions of the image."""
     do_sqrt: bool = True

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 from torch import nn
@@ -78,6 +78,15 @@ class Input(Layer):
     """Cut images down to the layer's size in training, at random; see above."""
     random_mutation: MutationKind = "NONE"
     """RANDOM: change saturation, contrast and brightness in training, by a fifth at most."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_image_of_no_size(cls, given: Any) -> Any:
+        """Read sizes of 0 as none, as model tables of CAS have them for rows of numbers."""
+        if not isinstance(given, dict) or given.get("width") != 0 or given.get("height") != 0:
+            return given
+        sizes = ("n_channels", "width", "height")
+        return {name: value for name, value in given.items() if name not in sizes}
 
     @model_validator(mode="after")
     def _images_are_changed(self) -> Self:

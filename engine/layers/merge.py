@@ -80,6 +80,7 @@ class Concatenation(Merge):
     """
 
     code: ClassVar[int] = 10
+    prefix: ClassVar[str] = "concatopts"
     title: ClassVar[str] = "Concatenation"
 
     type: Literal["concat"] = "concat"

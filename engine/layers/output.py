@@ -16,7 +16,16 @@ from engine.layers.activations import (
     log_activation,
     pure_activation,
 )
-from engine.layers.base import Aliases, BuildOptions, Target, Task, TaskLayer, layer_type
+from engine.layers.base import (
+    UNSET_BY_ZERO,
+    Aliases,
+    Arity,
+    BuildOptions,
+    Target,
+    Task,
+    TaskLayer,
+    layer_type,
+)
 from engine.layers.weighted import Weighted
 from engine.losses import Entropy, Gamma, Normal, Poisson
 from engine.modules.dense import Dense, Flatten, StepDense, Steps
@@ -41,7 +50,8 @@ class Output(Weighted, TaskLayer):
     weights; the loss of a row is the mean over its steps. With ``error`` CTC the target is a
     sequence of labels, no longer than the source, whose places are not known; the neuron
     after those of the levels means no label. CTC_ALT has the same loss and finds labels by beam
-    search, not greedily: our reading of a name that is not explained.
+    search, not greedily: our reading of a name that is not explained. Several sources lie side by
+    side.
 
     Shapes: any → (n,), before the activation; or (T, D) → (T, n); weights (inputs, n), biases (n).
 
@@ -51,10 +61,11 @@ class Output(Weighted, TaskLayer):
     code: ClassVar[int] = 5
     prefix: ClassVar[str] = "outputopts"
     title: ClassVar[str] = "Output"
+    arity: ClassVar[Arity] = Arity(1, None)
 
     type: Literal["output"] = "output"
-    n: PositiveInt | None = None
-    """Number of neurons; None takes the number of levels (and one more with CTC), or of target
+    n: Annotated[PositiveInt | None, UNSET_BY_ZERO] = None
+    """Number of neurons; None or 0 takes the number of levels (and one more with CTC), or of target
     variables."""
     act: Annotated[OutputActivationName, ACTIVATION_SYNONYMS] = "AUTO"
     """Activation; AUTO is SOFTMAX for nominal targets, EXP for POISSON and GAMMA, else IDENTITY."""

@@ -58,7 +58,7 @@ class Pooling(Padded):
 
     @model_validator(mode="after")
     def _whole_or_windows(self) -> Self:
-        window = self._window()
+        window = self.window()
         if (window[0] == 0) != (window[1] == 0):
             raise LayerError(
                 f"options 'width' and 'height' got {window[1]} and {window[0]}, "
@@ -80,7 +80,7 @@ class Pooling(Padded):
             ShapeError: the source is no image, or no window fits it.
         """
         _, rows, columns = image(sources)
-        height, width = self._window()
+        height, width = self.window()
         if (height, width) == (0, 0):
             return plan_whole(rows), plan_whole(columns)
         above, beside = self.paddings()
@@ -100,7 +100,8 @@ class Pooling(Padded):
         drop = dropout(self.dropout, options.dropout_type)
         return Pooling2d(self.pool, self.axes(sources), drop)
 
-    def _window(self) -> tuple[int, int]:
+    def window(self) -> tuple[int, int]:
+        """Return height and width of the window, both 0 for the whole map."""
         if self.height is None and self.width is None:
             return DEFAULT_WINDOW, DEFAULT_WINDOW
         height = self.width if self.height is None else self.height

@@ -14,7 +14,14 @@ from engine.layers.activations import (
     check_user_function,
     pure_activation,
 )
-from engine.layers.base import Aliases, Arity, BuildOptions, TensorSpec, layer_type
+from engine.layers.base import (
+    UNSET_BY_ZERO,
+    Aliases,
+    Arity,
+    BuildOptions,
+    TensorSpec,
+    layer_type,
+)
 from engine.layers.initializers import initialize
 from engine.layers.weighted import Weighted
 from engine.modules.dropout import dropout
@@ -54,8 +61,8 @@ class RecurrentLayer(Weighted):
     """How the state is carried on."""
     output_type: Literal["ENCODING", "SAMELENGTH", "ARBITRARYLENGTH"] = "ENCODING"
     """The last state, the states of all steps, or the states of ``maxOutputLength`` steps."""
-    max_output_length: PositiveInt | None = None
-    """Steps of the output with ARBITRARYLENGTH."""
+    max_output_length: Annotated[PositiveInt | None, UNSET_BY_ZERO] = None
+    """Steps of the output with ARBITRARYLENGTH; 0 is as good as None."""
     reversed: Annotated[bool, Aliases("reverse")] = False
     """Whether to read from the last step to the first."""
     act: Annotated[ActivationName, ACTIVATION_SYNONYMS] = "AUTO"

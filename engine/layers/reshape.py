@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import PositiveInt, model_validator
 from torch import nn
@@ -10,7 +10,7 @@ from torch import nn
 from engine.errors import LayerError, ShapeError
 from engine.layers.activated import Activated
 from engine.layers.activations import pure_activation
-from engine.layers.base import BuildOptions, layer_type
+from engine.layers.base import UNSET_BY_ZERO, BuildOptions, layer_type
 from engine.modules.reshape import Order, Reshaped
 from engine.shapes import IMAGE_AXES, Shape, one
 
@@ -38,11 +38,11 @@ class Reshape(Activated):
     title: ClassVar[str] = "Reshape"
 
     type: Literal["reshape"] = "reshape"
-    width: PositiveInt | None = None
+    width: Annotated[PositiveInt | None, UNSET_BY_ZERO] = None
     """Width of the output; one of the three may be left out, the number of values tells it."""
-    height: PositiveInt | None = None
+    height: Annotated[PositiveInt | None, UNSET_BY_ZERO] = None
     """Height of the output; None likewise."""
-    depth: PositiveInt | None = None
+    depth: Annotated[PositiveInt | None, UNSET_BY_ZERO] = None
     """Maps of the output; None likewise."""
     order: Literal["AUTO", "WHD", "WDH", "DWH", "HWD", "DHW", "HDW"] = "AUTO"
     """Axes from the fastest to the slowest."""

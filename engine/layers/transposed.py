@@ -62,7 +62,7 @@ class TransposedConvolution(Activated, Padded, Weighted):
     @model_validator(mode="after")
     def _extra_is_less_than_a_step(self) -> Self:
         for axis, stride, extra in zip(
-            ("Height", "Width"), self._strides(), self._extras(), strict=True
+            ("Height", "Width"), self._strides(), self.extras(), strict=True
         ):
             if extra >= stride:
                 raise LayerError(
@@ -76,8 +76,8 @@ class TransposedConvolution(Activated, Padded, Weighted):
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
         _, rows, columns = image(sources)
-        (height, width), (down, across) = self._kernel(), self._strides()
-        (above, beside), (below, behind) = self._crops(), self._extras()
+        (height, width), (down, across) = self.kernel(), self._strides()
+        (above, beside), (below, behind) = self._crops(), self.extras()
         return (
             self.n_filters,
             plan_spread(rows, height, down, above, below),
@@ -85,7 +85,7 @@ class TransposedConvolution(Activated, Padded, Weighted):
         )
 
     def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
-        return image(sources)[0], self.n_filters, *self._kernel()
+        return image(sources)[0], self.n_filters, *self.kernel()
 
     def fans(self, weight: Shape) -> tuple[int, int]:
         return weight[0] * prod(weight[2:]), prod(weight[1:])
@@ -99,14 +99,15 @@ class TransposedConvolution(Activated, Padded, Weighted):
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         return ConvolutionTransposed2d(
-            (image(sources)[0], self.n_filters, *self._kernel()),
-            Spread(self._strides(), self._crops(), self._extras()),
+            (image(sources)[0], self.n_filters, *self.kernel()),
+            Spread(self._strides(), self._crops(), self.extras()),
             activation(self.act, "RECTIFIER", self.fcmp_act),
             dropout(self.dropout, options.dropout_type),
             bias=self.include_bias,
         )
 
-    def _kernel(self) -> tuple[int, int]:
+    def kernel(self) -> tuple[int, int]:
+        """Return height and width of the filter."""
         height = self.height or self.width or DEFAULT_KERNEL
         return height, self.width or height
 
@@ -117,7 +118,8 @@ class TransposedConvolution(Activated, Padded, Weighted):
         above, beside = self.paddings()
         return above or 0, beside or 0
 
-    def _extras(self) -> tuple[int, int]:
+    def extras(self) -> tuple[int, int]:
+        """Return the pixels more at the bottom and at the right."""
         below, behind = self.output_padding_height, self.output_padding_width
         return (
             self.output_padding if below is None else below,

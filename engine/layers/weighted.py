@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from engine.layers.base import BuildOptions, Layer, Negated, TensorSpec
+from engine.layers.base import UNSET_BY_ZERO, BuildOptions, Layer, Negated, TensorSpec
 from engine.layers.initializers import InitializerName, Start, initialize
 from engine.shapes import Shape
 
@@ -24,8 +24,8 @@ class Weighted(Layer):
     """Standard deviation of ``init`` NORMAL; 1 unless said."""
     mean: float | None = None
     """Mean of ``init`` NORMAL; 0 unless said."""
-    truncation_factor: float | None = Field(default=None, gt=0.0)
-    """``init`` NORMAL is drawn again beyond this many standard deviations; None: never."""
+    truncation_factor: Annotated[Annotated[float, Field(gt=0.0)] | None, UNSET_BY_ZERO] = None
+    """``init`` NORMAL is drawn again beyond this many standard deviations; None or 0: never."""
     init_bias: float = 0.0
     """Value every bias starts from."""
     include_bias: Annotated[bool, Negated("noBias")] = True

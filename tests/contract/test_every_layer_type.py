@@ -136,6 +136,7 @@ CASES = [
     Case("output", {}),
     Case("output", {"n": 5, "include_bias": False}, (VECTOR,)),
     Case("output", {"full_connect": False}, (VECTOR,)),
+    Case("output", {"n": 3}, (VECTOR, VECTOR)),
     Case("keypoints", {"target_std": "STD"}, target=Target("interval", 2), truth=PAIRS),
     Case("keypoints", {"n": 2, "act": "TANH"}, target=Target("interval", 2), truth=PAIRS),
     Case(

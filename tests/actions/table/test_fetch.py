@@ -160,15 +160,15 @@ def test_a_model_table_is_read_as_one_row_per_option(run: Run, ctx: Context) -> 
     assert rows[0] == {
         "_DLKey0_": "net",
         "_DLKey1_": "modeltype",
-        "_DLChrVal_": "CNN",
-        "_DLNumVal_": 1.0,
+        "_DLChrVal_": "Convolutional Neural Network",
+        "_DLNumVal_": 2.0,
         "_DLLayerID_": None,
     }
     found = {(row["_DLKey0_"], row["_DLKey1_"]): row for row in rows}
     assert found["conv1", "layertype"]["_DLNumVal_"] == 2  # code of convo
-    assert found["conv1", "srclayers"]["_DLNumVal_"] == 0  # id of its source
+    assert found["conv1", "srclayers.0"]["_DLNumVal_"] == 0  # id of its source
     assert found["conv1", "convopts.nfilters"]["_DLNumVal_"] == 2
-    assert found["conv1", "convopts.act"]["_DLChrVal_"] == "RECTIFIER"
+    assert found["conv1", "convopts.act"]["_DLChrVal_"] == "Rectifier"
     assert found["out", "outputopts.n"]["_DLLayerID_"] == 3
 
 

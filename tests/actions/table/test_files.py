@@ -206,7 +206,7 @@ class TestSaving:
                 InvalidParameters,
                 (
                     r"^parameter 'name' got 't.sas7bdat', expected a name that ends in .csv, "
-                    r".parquet, .arrow$"
+                    r".parquet, .arrow, .sashdat$"
                 ),
             ),
             ({"table": "t", "name": "../t.csv"}, PathForbidden, r"climbs with '..', expected a"),

@@ -63,8 +63,18 @@ def test_the_function_of_a_text_is_what_it_says() -> None:
     assert points.tolist() == pytest.approx(POINTS)
 
 
-def test_two_names_are_other_names_of_functions() -> None:
-    assert dict(ACTIVATION_SYNONYMS.values) == {"RELU": "RECTIFIER", "SIGMOID": "LOGISTIC"}
+def test_descriptions_and_customary_names_are_other_names_of_functions() -> None:
+    assert dict(ACTIVATION_SYNONYMS.values) == {
+        "RELU": "RECTIFIER",
+        "SIGMOID": "LOGISTIC",
+        "SOFPLUS": "SOFTPLUS",
+        "AUTOMATIC": "AUTO",
+        "HYPERBOLIC TANGENT": "TANH",
+        "LEAKY ACTIVATION FUNCTION": "LEAKY",
+        "EXPONENTIAL": "EXP",
+        "SINE": "SIN",
+        "COSINE": "COS",
+    }
 
 
 def test_automatic_is_what_the_layer_says() -> None:

@@ -49,10 +49,15 @@ def test_one_generator_gives_one_start() -> None:
     assert torch.equal(first.get_parameter("weight"), second.get_parameter("weight"))
 
 
-@pytest.mark.parametrize("wrong", [{"std": -1.0}, {"truncation_factor": 0.0}, {"init": "HE"}])
+@pytest.mark.parametrize("wrong", [{"std": -1.0}, {"truncation_factor": -1.0}, {"init": "HE"}])
 def test_impossible_starts_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FullyConnected.model_validate({"n": 1, **wrong})
+
+
+def test_a_truncation_of_zero_is_none() -> None:
+    layer = FullyConnected.model_validate({"n": 1, "truncation_factor": 0})
+    assert layer.truncation_factor is None
 
 
 def test_a_weighted_layer_must_bring_its_own_rules() -> None:
