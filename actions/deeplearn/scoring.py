@@ -48,7 +48,7 @@ ARROW = {"double": pa.float64(), "string": pa.string(), "binary": pa.binary()}
 
 
 @dataclass
-class _Sink:
+class Sink:
     """A staged table that is being filled.
 
     Attributes:
@@ -61,12 +61,23 @@ class _Sink:
     copied: Sequence[str]
 
     def write(self, batch: pa.RecordBatch, values: dict[str, npt.NDArray[Any]]) -> None:
-        columns = [batch.column(name) for name in self.copied]
-        columns += [
-            pa.array(values[field.name], field.type, from_pandas=True)
-            for field in list(self.schema)[len(self.copied) :]
-        ]
-        self.staged.write(pa.RecordBatch.from_arrays(columns, schema=self.schema))
+        """Append the scores of a batch, with what is copied of it."""
+        self.staged.write(scored_rows(batch, self.copied, values, self.schema))
+
+
+def scored_rows(
+    batch: pa.RecordBatch,
+    copied: Sequence[str],
+    values: dict[str, npt.NDArray[Any]],
+    schema: pa.Schema,
+) -> pa.RecordBatch:
+    """Return the scores of a batch beside what is copied of it."""
+    columns = [batch.column(name) for name in copied]
+    columns += [
+        pa.array(values[field.name], field.type, from_pandas=True)
+        for field in list(schema)[len(copied) :]
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 @dataclass
@@ -174,17 +185,21 @@ class Scoring:
             embeddings=embeddings(self.ctx, self.p.text_parms),
         )
 
-    def _sink(self, stack: ExitStack, out: Any, columns: Sequence[OutputColumn]) -> _Sink | None:
+    def _sink(self, stack: ExitStack, out: Any, columns: Sequence[OutputColumn]) -> Sink | None:
         if out is None:
             return None
+        schema = self.layout(columns)
+        staged = stack.enter_context(self.ctx.tables.stage(schema))
+        return Sink(staged, out.output, schema, self.copied)
+
+    def layout(self, columns: Sequence[OutputColumn]) -> pa.Schema:
+        """Return the columns of a scored table: the copied ones, then those of the scorer."""
         fields = [self.table.all_columns.field(name) for name in self.copied]
         fields += [pa.field(column.name, ARROW[column.type]) for column in columns]
         _refuse_twins([field.name for field in fields])
-        schema = pa.schema(fields)
-        staged = stack.enter_context(self.ctx.tables.stage(schema))
-        return _Sink(staged, out.output, schema, self.copied)
+        return pa.schema(fields)
 
-    def _fill(self, scored: _Sink | None, layers: _Sink | None) -> None:
+    def _fill(self, scored: Sink | None, layers: Sink | None) -> None:
         rows = 0
         held: list[pa.RecordBatch] = []
         for found in self.scorer.score(self._columns(held)):
@@ -204,7 +219,7 @@ class Scoring:
             held.append(batch)
             yield from engine_columns([batch])
 
-    def _publish(self, sinks: Sequence[_Sink]) -> list[TableInfo]:
+    def _publish(self, sinks: Sequence[Sink]) -> list[TableInfo]:
         outputs: list[tuple[Staged, Output]] = [(sink.staged, sink.output) for sink in sinks]
         return self.ctx.tables.publish(*outputs) if outputs else []
 
@@ -228,18 +243,29 @@ def default_schema(graph: Graph, weights: TableInfo, table: OpenTable | None = N
     Raises:
         WeightsError: the model, or the table if there is one, is of another kind.
     """
-    inputs = [(n.name, n.layer) for n in graph.nodes if isinstance(n.layer, Input)]
-    outputs = [(n.name, n.layer.n) for n in graph.nodes if isinstance(n.layer, OutputLayer)]
-    shape = inputs[0][1].shape if len(inputs) == 1 else None
-    neurons = outputs[0][1] if len(outputs) == 1 else None
+    found = image_schema(graph)
     is_there = table is None or IMAGE in table.all_columns.names
-    if shape is None or len(shape) != IMAGE_AXES or neurons is None or not is_there:
+    if found is None or not is_there:
         raise WeightsError(
             f"weights {weights.name!r} carry no data schema, expected a weight table made by "
             f"dlTrain, or a model of images with a number of neurons and a column {IMAGE!r}",
             weights=weights.name,
             model=graph.name,
         )
+    return found
+
+
+def image_schema(graph: Graph) -> Schema | None:
+    """Return the schema of a model that tells images apart; None for any other model.
+
+    Images are those of the column ``_image_``, levels are called after their numbers from 0.
+    """
+    inputs = [(n.name, n.layer) for n in graph.nodes if isinstance(n.layer, Input)]
+    outputs = [(n.name, n.layer.n) for n in graph.nodes if isinstance(n.layer, OutputLayer)]
+    shape = inputs[0][1].shape if len(inputs) == 1 else None
+    neurons = outputs[0][1] if len(outputs) == 1 else None
+    if shape is None or len(shape) != IMAGE_AXES or neurons is None:
+        return None
     channels, height, width = shape
     name, layer = inputs[0]
     picture = ImageInput(
