@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import architecture_pages
+from pydantic import BaseModel
 
 import actions  # noqa: F401 - registers the actions
 import engine.layers  # noqa: F401 - registers the layer types
 from actions.registry import ACTIONS, Action
+from actions.support import DEEP_LEARNING, classes, offered, support
 from actions.wire_schema import json_schema
 from engine.errors import EngineError
 from engine.layers.base import LAYERS, Layer
@@ -44,6 +46,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     )
     yield DOCS / "architectures" / "index.md", architecture_pages.page()
     yield DOCS / "types.md", types_page()
+    yield DOCS / "parameters.md", parameters_page()
     yield DOCS / "errors.md", errors_page()
     yield DOCS / "settings.md", settings_page()
 
@@ -104,6 +107,60 @@ def collect(schema: dict[str, Any], found: dict[str, dict[str, Any]]) -> None:
 def is_layer(schema: dict[str, Any]) -> bool:
     tag = schema.get("properties", {}).get("type", {})
     return bool({tag.get("const"), *tag.get("enum", ())} & set(LAYERS))
+
+
+def parameters_page() -> str:
+    parts = [
+        "# All parameters",
+        (
+            "What becomes of every parameter of the action set `deepLearn` and of the objects and "
+            "layers inside: supported; in part, where some values are refused; refused, which is "
+            "the error `not_supported` with the reason; or of no effect, where any value gives the "
+            "same. A name that is in none of these tables "
+            "is unknown: an error in `/v1`, a warning in `/cas`. Meanings are on the pages of the "
+            "[actions](actions/index.md), [types](types.md) and [layers](layers/index.md)."
+        ),
+        "\n".join(
+            [
+                "| action | state |",
+                "| --- | --- |",
+                *(
+                    f"| deepLearn.{name} | {'offered' if offered(name) else 'not offered'} |"
+                    for name in DEEP_LEARNING
+                ),
+            ]
+        ),
+    ]
+    offers = [ACTIONS[f"deepLearn.{name}"] for name in DEEP_LEARNING if offered(name)]
+    parts += [f"## {each.name}\n\n{states(each.params)}" for each in offers]
+    roots = {each.params for each in offers}
+    inside = dict.fromkeys(m for root in roots for m in classes(root) if m not in roots)
+    objects = [model for model in inside if not issubclass(model, Layer)]
+    for model in sorted(objects, key=lambda each: each.__name__):
+        parts.append(f"## {model.__name__}\n\n{states(model)}")
+    for name, layer in LAYERS.items():
+        parts.append(f"## Layer {name}\n\n{states(layer)}")
+    return "\n\n".join(parts)
+
+
+def states(model: type[BaseModel]) -> str:
+    schema = json_schema(model)
+    properties, required = schema["properties"], schema.get("required", [])
+    rows = [
+        f"| `{each.name}` | {state_kind(properties, each.name)} "
+        f"| {default(each.name, properties.get(each.name, {}), required)} "
+        f"| {each.state}{': ' if each.reason else ''}{one_line(each.reason)} |"
+        for each in support(model)
+    ]
+    if not rows:
+        return "None."
+    return "\n".join(["| name | type | default | state |", "| --- | --- | --- | --- |", *rows])
+
+
+def state_kind(properties: dict[str, Any], name: str) -> str:
+    """Return a type in words, with links from a page beside that of types."""
+    text = kind(properties[name], here=True) if name in properties else ""
+    return text.replace("(#", "(types.md#")
 
 
 def errors_page() -> str:
