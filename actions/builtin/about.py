@@ -3,10 +3,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 
+from actions.answers import Declared, result_table
 from actions.context import Context
 from actions.params import ActionParams
-from actions.registry import action
-from actions.results import ActionResult, Json
+from actions.registry import ACTIONS, action
+from actions.results import ActionResult, Json, ResultTable
 
 LIBRARIES = ("torch", "pyarrow", "duckdb", "numpy", "pydantic")
 
@@ -28,7 +29,13 @@ class AboutParams(ActionParams):
 def about(ctx: Context, p: AboutParams) -> ActionResult:
     """Return what runs here: versions, the system, and the threads an action may use."""
     del p
-    return ActionResult(values=about_values(ctx))
+    return ActionResult(tables={"server": server_table()}, values=about_values(ctx))
+
+
+def server_table() -> ResultTable:
+    """Return the nodes, of which there is one, and the actions of this server."""
+    columns: Declared = (("nodes", "int64"), ("actions", "int64"))
+    return result_table(columns, [(1, len(ACTIONS))], "Server Status")
 
 
 def about_values(ctx: Context) -> dict[str, Json]:
