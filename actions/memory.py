@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from actions.context import Context
 from actions.deeplearn.layout import MODEL_SCHEMA, WEIGHTS_SCHEMA, model_rows
+from actions.deeplearn.table_models import TableModels
 from actions.errors import (
     ColumnNotFound,
     Conflict,
@@ -61,7 +62,7 @@ class MemoryStores(Shelves):
             session=mine,
             sessions=sessions,
             tables=MemoryTables(self, mine),
-            models=MemoryModels(self, mine),
+            models=TableModels(MemoryModels(self, mine), MemoryTables(self, mine)),
             weights=MemoryWeights(self, mine),
             caslibs=MemoryCaslibs(self, mine),
             **more,

@@ -1,10 +1,12 @@
 """What weights know of the data and the model they were trained on."""
 
 from collections.abc import Sequence
+from dataclasses import replace as changed
 
 from pydantic import ValidationError
 
 from actions.context import Context
+from actions.extended import OWN_SET, attributes_of
 from actions.params import TableRef
 from actions.ports import TableInfo, WeightsHeader
 from actions.results import Json
@@ -36,6 +38,12 @@ def known_graph(
     graph = ctx.models.load(model.address).graph
     if weights is None:
         return graph, BuildOptions()
+    info = ctx.tables.find(weights.address)
+    if info.kind == "data":
+        attached = attached_schema(info)
+        if attached is None:
+            return graph, BuildOptions()
+        return bind_weights(info, attached, graph), attached.options
     info, header = ctx.weights.load(weights.address)
     schema = read_schema(info, header)
     if schema is None:
@@ -56,10 +64,29 @@ def read_schema(info: TableInfo, header: WeightsHeader) -> Schema | None:
     try:
         return Schema.model_validate(header.schema)
     except ValidationError as error:
-        raise WeightsError(
-            f"weights {info.name!r} hold a data schema this version cannot read; train again",
-            weights=info.name,
-        ) from error
+        raise _unreadable(info) from error
+
+
+def attached_schema(info: TableInfo) -> Schema | None:
+    """Return the data schema that came to a data table of weights with its attributes, if any.
+
+    Raises:
+        WeightsError: it was written by a version this one cannot read.
+    """
+    kept = attributes_of(info).get(OWN_SET, {}).get("schema")
+    if kept is None:
+        return None
+    try:
+        return Schema.model_validate_json(kept.text)
+    except ValidationError as error:
+        raise _unreadable(info) from error
+
+
+def _unreadable(info: TableInfo) -> WeightsError:
+    return WeightsError(
+        f"weights {info.name!r} hold a data schema this version cannot read; train again",
+        weights=info.name,
+    )
 
 
 def bind_weights(info: TableInfo, schema: Schema, graph: Graph) -> Graph:
@@ -79,16 +106,33 @@ def bind_weights(info: TableInfo, schema: Schema, graph: Graph) -> Graph:
         ) from error
 
 
-def check_layout(info: TableInfo, specs: Layout, graph: Graph, options: BuildOptions) -> None:
+def check_layout(
+    info: TableInfo,
+    specs: Layout,
+    graph: Graph,
+    options: BuildOptions,
+    *,
+    partial: bool = False,
+) -> None:
     """Check that weights have exactly the tensors of a bound graph.
+
+    Args:
+        info: the weights.
+        specs: their tensors.
+        graph: the layers.
+        options: choices of the run.
+        partial: layers of which they have nothing are left out.
 
     Raises:
         WeightsError: they have not; the message names the first layer that differs.
     """
     got, expected = _by_layer(specs), _by_layer(layout(graph, options))
+    if partial:  # rows of the table are others
+        got, expected = _without_rows(got), _without_rows(expected)
     nodes = {node.id: node for node in graph.nodes}
     for layer_id in sorted(got.keys() | expected.keys()):
-        if got.get(layer_id) == expected.get(layer_id):
+        is_left_out = partial and layer_id not in got
+        if is_left_out or got.get(layer_id) == expected.get(layer_id):
             continue
         node = nodes.get(layer_id)
         where = f"layer {node.name!r} ({node.layer.type})" if node else f"a layer of id {layer_id}"
@@ -107,6 +151,10 @@ def _by_layer(specs: Layout) -> dict[int, list[SegmentSpec]]:
     for spec in specs:
         found.setdefault(spec.layer_id, []).append(spec)
     return found
+
+
+def _without_rows(layers: dict[int, list[SegmentSpec]]) -> dict[int, list[SegmentSpec]]:
+    return {key: [changed(spec, first_row=0) for spec in specs] for key, specs in layers.items()}
 
 
 def _shown(specs: Layout | None) -> str:

@@ -6,7 +6,13 @@ from typing import Protocol
 
 from actions.context import Context
 from actions.deeplearn.loading import load_table
-from actions.deeplearn.schemas import bind_weights, check_declared, check_layout, read_schema
+from actions.deeplearn.schemas import (
+    attached_schema,
+    bind_weights,
+    check_declared,
+    check_layout,
+    read_schema,
+)
 from actions.params import TableRef
 from actions.ports import TableInfo
 from engine.compile.lower import CompiledModel
@@ -61,7 +67,7 @@ class TableSource:
             WeightsError: the weights belong to another model.
         """
         if self.info.kind == "data":
-            return None
+            return attached_schema(self.info)
         info, header = self.ctx.weights.load(self.weights.address)
         found = read_schema(info, header)
         if found is not None:

@@ -1,5 +1,5 @@
 """The action set ``image``."""
 
-from actions.image import load_images
+from actions.image import fetch_images, load_images
 
-__all__ = ["load_images"]
+__all__ = ["fetch_images", "load_images"]

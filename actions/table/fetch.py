@@ -79,7 +79,7 @@ def fetch(ctx: Context, p: FetchParams) -> ActionResult:
         limit=p.rows,
         columns=tuple(each.name for each in p.fetch_vars),
     )
-    rows = list(_within_limit(table))
+    rows = list(within_limit(table, ANSWER_BYTES))
     columns = result_columns(table.schema)
     if p.index:
         columns = (Column("_Index_", "int64"), *columns)
@@ -88,14 +88,19 @@ def fetch(ctx: Context, p: FetchParams) -> ActionResult:
     return ActionResult(tables={"Fetch": ResultTable(columns, tuple(rows), title)})
 
 
-def _within_limit(table: OpenTable) -> Iterator[tuple[Cell, ...]]:
+def within_limit(table: OpenTable, limit: int) -> Iterator[tuple[Cell, ...]]:
+    """Yield rows as long as their values take no more bytes than an answer may hold.
+
+    Raises:
+        TooLarge: they take more.
+    """
     held = 0
     for batch in table.batches():
         held += batch.nbytes
-        if held > ANSWER_BYTES:
+        if held > limit:
             raise TooLarge(
-                f"the rows got more than {ANSWER_BYTES} bytes, expected at most as many in one "
+                f"the rows got more than {limit} bytes, expected at most as many in one "
                 "answer; ask for fewer rows or columns, or download the table",
-                limit=ANSWER_BYTES,
+                limit=limit,
             )
         yield from result_rows(batch)

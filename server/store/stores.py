@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from actions.ports import JobState, Session
+from actions.deeplearn.table_models import TableModels
+from actions.ports import JobState, ModelStore, Session
 from server.store.call_keys import SqlCallKeys
 from server.store.caslibs import SqlCaslibStore, add_public
 from server.store.catalogue import Catalogue
@@ -27,7 +28,7 @@ class SessionStores:
     """The stores as one session sees them."""
 
     tables: SqlTableStore
-    models: SqlModelStore
+    models: ModelStore
     weights: SqlWeightStore
     caslibs: SqlCaslibStore
 
@@ -80,9 +81,11 @@ class SqlStores:
         """Return the stores as a session sees them; ``job_id`` is noted with all that is made."""
         caslibs = SqlCaslibStore(self.database, session, self.data)
         catalogue = Catalogue(session, caslibs)
+        tables = SqlTableStore(self.database, catalogue, job_id)
+        models = SqlModelStore(self.database, catalogue, self.graphs, job_id)
         return SessionStores(
-            SqlTableStore(self.database, catalogue, job_id),
-            SqlModelStore(self.database, catalogue, self.graphs, job_id),
+            tables,
+            TableModels(models, tables),
             SqlWeightStore(self.database, catalogue, job_id),
             caslibs,
         )

@@ -41,6 +41,7 @@ def world(tmp_path: Path) -> Context:
     for label in ("cat", "dog"):
         (public / "pets" / label).mkdir(parents=True)
         (public / "pets" / label / "1.png").write_bytes(picture(np.zeros((4, 4))))
+    put(ctx, "pictures", {"_image_": [picture(np.zeros((4, 4)))], "_filename_0": ["1.png"]})
     points: dict[str, Json] = {"name": "points", "caslib": "CASUSER"}
     source: dict[str, Json] = {"path": "points.csv", "caslib": "PUBLIC", "casOut": points}
     run_action(ctx, "table.loadTable", source)
@@ -69,6 +70,27 @@ def world(tmp_path: Path) -> Context:
     return ctx
 
 
+def train_gaze(ctx: Context) -> None:
+    """Make and train a network for images, with a batch normalisation."""
+    convo: Json = {"type": "convo", "nFilters": 2, "padding": 0, "act": "identity"}
+    layers: list[Json] = [
+        {"name": "data", "layer": {"type": "input", "nChannels": 1, "width": 6, "height": 6}},
+        {"name": "conv", "layer": convo, "srcLayers": "data"},
+        {"name": "norm", "layer": {"type": "batchnorm", "act": "relu"}, "srcLayers": "conv"},
+        {"name": "out", "layer": {"type": "output"}, "srcLayers": "norm"},
+    ]
+    shades = np.random.default_rng(1).integers(0, 256, (4, 6, 6))
+    put(ctx, "looks", {"_image_": [picture(s) for s in shades], "_label_": ["up", "down"] * 2})
+    run_action(ctx, "castorch.declareModel", {"modelTable": "gaze", "layers": layers})
+    train: dict[str, Json] = {
+        "table": "looks",
+        "modelTable": "gaze",
+        "modelWeights": "gaze_weights",
+        "optimizer": {"totalMiniBatchSize": 4, "maxEpochs": 1},
+    }
+    run_action(ctx, "deepLearn.dlTrain", train)
+
+
 def example(name: str) -> str:
     """Return the JSON body on the page of an action."""
     text = (PAGES / f"{name}.md").read_text().partition("## Example")[2]
@@ -84,6 +106,8 @@ def test_the_example_on_the_page_of_an_action_runs(
     blob = run_action(world, "astore.download", {"rstore": "circle_store"}).values["blob"]
     text = example(name).replace("@SHELF@", str(tmp_path / "shelf"))
     body = json.loads(text.replace("@STORE@", str(json_value(blob))))
+    if '"gaze"' in text:
+        train_gaze(world)
 
     result = run_action(world, name, body)
 
