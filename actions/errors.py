@@ -7,7 +7,7 @@
       TableExists           table.exists        the name is taken and replace is false
       WrongKind             table.kind          a table of another kind was expected
       ColumnNotFound        column.not_found    the table has no column of that name
-      InvalidExpression     expression.invalid  a where clause cannot be read or run
+      InvalidExpression     expression.invalid  a condition or a program cannot be read or run
       InvalidFile           file.invalid        a file is not what it claims to be
       CaslibNotFound        caslib.not_found    no caslib of that name
       PathForbidden         path.forbidden      a path leaves its caslib
@@ -75,7 +75,7 @@ class ColumnNotFound(ActionError):  # noqa: N818
 
 
 class InvalidExpression(ActionError):  # noqa: N818
-    """A where clause cannot be read or run."""
+    """A condition or a program cannot be read or run."""
 
     code = "expression.invalid"
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAn
 
 from actions.ports import Name, Output
 from actions.query import Order
-from engine.layers.base import Layer, Synonyms
+from engine.layers.base import Aliases, Layer, Synonyms
 
 NAME_LENGTH = 256
 """Longest name of a table, column or layer, in characters."""
@@ -88,16 +88,11 @@ class SortItem(ActionParams):
         return Order(self.name, self.order == "DESCENDING")
 
 
-COMPUTED = "compute columns beforehand"
-
-
 class TableRef(ActionParams):
     """A table to read, whole or in part; a bare string stands for its name."""
 
     shorthand = "name"
     later: ClassVar[Mapping[str, str]] = {
-        "computedVars": COMPUTED,
-        "computedVarsProgram": COMPUTED,
         "importOptions": "load files with table.loadTable",
         "dataSourceOptions": "load files with table.loadTable",
     }
@@ -110,6 +105,10 @@ class TableRef(ActionParams):
     """Condition that chooses rows, for example ``x > 1 and label = 'cat'``."""
     vars: tuple[Variable, ...] = ()
     """Columns to read, in this order; left out: all."""
+    computed_vars: Annotated[tuple[Variable, ...], Aliases("compVars")] = ()
+    """Columns that the program computes; left out: all variables it makes."""
+    computed_vars_program: Annotated[tuple[str, ...], Aliases("compPgm")] = ()
+    """Statements that compute columns, for example ``z = x + y;``."""
     group_by: tuple[Variable, ...] = ()
     """Columns whose values divide the rows into groups, each with an answer of its own, in the
     actions that make groups; others read the table whole."""
@@ -125,6 +124,12 @@ class TableRef(ActionParams):
     @property
     def address(self) -> Name:
         return Name(self.name, self.caslib)
+
+    @property
+    def program(self) -> str:
+        """The program of computed columns as one text."""
+        parts = (part.rstrip() for part in self.computed_vars_program if part.strip())
+        return "\n".join(part if part.endswith(";") else f"{part};" for part in parts)
 
     @property
     def columns(self) -> tuple[str, ...]:

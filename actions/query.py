@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from actions.errors import InvalidExpression, TooLarge
-from actions.expression import Condition, quoted, resolve, translate
+from actions.expression import quoted, resolve
+from actions.language.computed import Computing, plan_computing
 
 MEMORY_LIMIT = "1GiB"
 """Memory of one ordering before it goes to disk."""
@@ -45,7 +45,9 @@ class Query:
     """Which rows and columns to take, in which order.
 
     Attributes:
-        where: a condition in the manner of CAS; None takes all rows.
+        where: a condition in the manner of CAS; None or a blank one takes all rows.
+        computed: columns that the program computes; empty: all it assigns.
+        program: the program of computed columns.
         columns: names to keep, in this order; empty keeps all.
         offset: rows of the answer to leave out at its beginning.
         limit: rows of the answer to give after those; None gives all.
@@ -56,6 +58,8 @@ class Query:
     order: tuple[Order, ...] = ()
     offset: int = 0
     limit: int | None = None
+    computed: tuple[str, ...] = ()
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,19 @@ class Plan:
     Attributes:
         schema: columns of the answer.
         reads: columns of the table that have to be read for it.
+        computing: the condition and the computed columns, None where there is neither.
     """
 
     query: Query
     schema: pa.Schema
     reads: tuple[str, ...]
-    condition: Condition | None
+    computing: Computing | None
     order: tuple[Order, ...]
 
     @property
     def is_plain(self) -> bool:
-        """Whether rows are neither chosen by value nor ordered."""
-        return self.condition is None and not self.order
+        """Whether rows are neither chosen by value, nor ordered, nor have computed columns."""
+        return self.computing is None and not self.order
 
 
 def plan(query: Query, schema: pa.Schema, table: str = "the table") -> Plan:
@@ -86,23 +91,25 @@ def plan(query: Query, schema: pa.Schema, table: str = "the table") -> Plan:
         ColumnNotFound: a column does not exist.
         InvalidExpression: the condition cannot be read, or does not fit the types of its columns.
     """
-    names = schema.names
+    computing = _computing(query, schema, table)
+    columns = {field.name: field for field in schema}
+    columns.update({field.name: field for field in computing.columns} if computing else {})
+    names = list(columns)
     kept = [resolve(name, names, table) for name in query.columns] or names
     order = tuple(Order(resolve(o.column, names, table), o.descending) for o in query.order)
-    condition = translate(query.where, names) if query.where is not None else None
-    used = {*kept, *(each.column for each in order), *(condition.columns if condition else ())}
-    reads = tuple(name for name in names if name in used)
-    if condition is not None:
-        _try_out(query.where or "", condition, schema)
-    answer = pa.schema([schema.field(name) for name in kept])
-    return Plan(query, answer, reads, condition, order)
+    made = set(computing.columns.names) if computing else set()
+    used = {*kept, *(each.column for each in order)} - made
+    used |= set(computing.reads) if computing else set()
+    reads = tuple(name for name in schema.names if name in used) or tuple(schema.names[:1])
+    answer = pa.schema([columns[name] for name in kept])
+    return Plan(query, answer, reads, computing, order)
 
 
-def _try_out(where: str, condition: Condition, schema: pa.Schema) -> None:
-    """Run a condition on no rows, so that a wrong one fails before any row is read."""
-    empty = pa.Table.from_batches([], schema)
-    with closed_database(1) as database, _explained(where):
-        _keep(database, condition, empty)
+def _computing(query: Query, schema: pa.Schema, table: str) -> Computing | None:
+    where = query.where if query.where is not None and query.where.strip() else None
+    if where is None and not query.program.strip() and not query.computed:
+        return None
+    return plan_computing(schema, table, where, query.computed, query.program)
 
 
 def run(
@@ -120,8 +127,8 @@ def run(
         TooLarge: an ordering does not fit on disk.
     """
     rows: Iterator[pa.RecordBatch] = iter(batches)
-    if found.condition is not None:
-        rows = _filtered(found.query.where or "", found.condition, rows)
+    if found.computing is not None:
+        rows = _computed(found.query.where or "", found.computing, rows)
     if found.order:
         yield from _ordered(found, rows, threads)
         return
@@ -150,26 +157,17 @@ def sliced(
                 return
 
 
-def _filtered(
-    where: str, condition: Condition, batches: Iterator[pa.RecordBatch]
+def _computed(
+    where: str, computing: Computing, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
+    if computing.sql is None:
+        yield from (computing.apply(None, batch) for batch in batches)
+        return
     with closed_database(1) as database:
         for batch in batches:
             with _explained(where):
-                keep = _keep(database, condition, pa.Table.from_batches([batch]))
-            yield batch.filter(keep)
-
-
-def _keep(
-    database: duckdb.DuckDBPyConnection, condition: Condition, rows: pa.Table
-) -> pa.BooleanArray:
-    """Return which rows meet a condition; missing counts as not."""
-    columns = condition.columns or rows.column_names[:1]
-    database.register("rows", rows.select(list(columns)))
-    relation = database.sql(f"SELECT ({condition.sql}) AND TRUE AS keep FROM rows")  # noqa: S608 - translated word by word
-    keep = relation.to_arrow_table().column("keep").combine_chunks()
-    database.unregister("rows")
-    return cast("pa.BooleanArray", pc.fill_null(keep, pa.scalar(value=False)))
+                kept = computing.apply(database, batch)
+            yield kept
 
 
 def _ordered(
@@ -181,7 +179,8 @@ def _ordered(
     failures: list[Exception] = []
     numbered = _numbered(first, batches, failures)
     keys = ", ".join(
-        f"{quoted(o.column)} {'DESC NULLS LAST' if o.descending else 'ASC NULLS FIRST'}"
+        f"{_key(first.schema.field(o.column))} "
+        f"{'DESC NULLS LAST' if o.descending else 'ASC NULLS FIRST'}"
         for o in found.order
     )
     columns = ", ".join(map(quoted, found.schema.names))
@@ -196,6 +195,12 @@ def _ordered(
         reader = database.sql(sql).to_arrow_reader(SORTED_ROWS)
         for batch in reader:
             yield batch.cast(found.schema)
+
+
+def _key(field: "pa.Field[Any]") -> str:
+    """Return what rows are ordered by; what is no number is missing."""
+    name = quoted(field.name)
+    return f"nullif({name}, 'nan')" if pa.types.is_floating(field.type) else name
 
 
 def _numbered(

@@ -58,6 +58,18 @@ class OpenTable:
             return (batch.select(found.schema.names) for batch in batches)
         return run(found, self._read(found.reads, 0, None), threads=self.ctx.threads)
 
+    def block(self, first_row: int, rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield what a query without order and range takes from some rows of the table.
+
+        Raises:
+            InvalidExpression: the condition fails on a value.
+        """
+        found = self.plan
+        batches = self._read(found.reads, first_row, rows)
+        if found.is_plain:
+            return (batch.select(found.schema.names) for batch in batches)
+        return run(found, batches, threads=self.ctx.threads)
+
     def _read(
         self, columns: tuple[str, ...], first_row: int, rows: int | None
     ) -> Iterator[pa.RecordBatch]:
@@ -98,7 +110,10 @@ def open_table(
     """
     info = ctx.tables.find(ref.address)
     order = order or tuple(item.parsed for item in ref.order_by)
-    query = Query(ref.where, columns or ref.columns, order, offset, limit)
+    computed = tuple(each.name for each in ref.computed_vars)
+    query = Query(
+        ref.where, columns or ref.columns, order, offset, limit, computed, ref.program
+    )
     table = OpenTable(ctx, info, query)
     _ = table.plan  # fails now, and not at the first row
     return table

@@ -150,6 +150,6 @@ def test_a_model_may_be_copied_to_data(run: Run, ctx: Context) -> None:
 
 def test_a_copy_that_fails_leaves_nothing_behind(run: Run, stores: MemoryStores) -> None:
     with nothing_changes(stores), pytest.raises(InvalidExpression):
-        run("table.partition", table={"name": "cats", "where": "name = 1"}, casOut="k")
+        run("table.partition", table={"name": "cats", "where": "name ="}, casOut="k")
     with nothing_changes(stores), pytest.raises(TableExists):
         run("table.partition", table="cats", casOut="cats")

@@ -94,7 +94,7 @@ class TestPages:
             (
                 {"table": {"name": "people", "where": "age >"}},
                 InvalidExpression,
-                r"^the expression 'age >' does not fit the table: Parser Error: ",
+                r"^the expression 'age >' at line 1, column 6 got the end, expected ",
             ),
             (
                 {"table": "people", "from": 0},
