@@ -8,6 +8,7 @@ from actions import (  # noqa: F401 - register
     astore,
     builtin,
     deeplearn,
+    fcmpact,
     image,
     native,
     session,

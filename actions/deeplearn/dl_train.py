@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt
 from actions.context import Context
 from actions.deeplearn.data_roles import DataSpecParams, Sequence, SequenceOpts, TextParms
 from actions.deeplearn.processors import GpuParameter, device_name, threads_of
+from actions.deeplearn.routines import with_routine
 from actions.deeplearn.training import Training
 from actions.params import ActionParams, OutTable, TableRef, Variable
 from actions.registry import action
@@ -114,5 +115,6 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
         Cancelled: the caller asked to stop; nothing but snapshots is stored.
     """
     device = device_name(p.gpu)
+    p = p.model_copy(update={"optimizer": with_routine(ctx, p.optimizer)})
     with threads_of(ctx, p.n_threads), memory_told():
         return Training(ctx, p, device).run()

@@ -1,6 +1,7 @@
 from actions.context import Context
 from actions.deeplearn.dl_train import DlTrainParams
 from actions.deeplearn.processors import device_name, threads_of
+from actions.deeplearn.routines import with_routine
 from actions.deeplearn.tune_params import TuneOptimizer, Tuner
 from actions.deeplearn.tuning import Tuning
 from actions.registry import action
@@ -38,5 +39,6 @@ def dl_tune(ctx: Context, p: DlTuneParams) -> ActionResult:
         Cancelled: the caller asked to stop; nothing is stored.
     """
     device = device_name(p.gpu)
+    p = p.model_copy(update={"optimizer": with_routine(ctx, p.optimizer)})
     with threads_of(ctx, p.n_threads), memory_told():
         return Tuning(ctx, p, device).run()

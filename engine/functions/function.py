@@ -138,6 +138,13 @@ def uses(text: str, signature: Signature, argument: str) -> bool:
     return name in names_read(definition.body)
 
 
+def is_name(text: str, signature: Signature) -> bool:
+    """Return whether a text is no function but the name of one."""
+    bare = text.strip().lower()
+    is_argument = bare in (name.lower() for name in signature.arguments)
+    return re.fullmatch(r"[a-z_]\w*", bare) is not None and not is_argument
+
+
 def check_function(text: str, signature: Signature) -> None:
     """Check a text whose loops may depend on its arguments: all that can be without them.
 
@@ -154,8 +161,7 @@ def _parsed(text: str, signature: Signature) -> tuple[Definition, tuple[str, ...
     """Return a parsed text and the names its arguments have in it, in lower case."""
     documented = tuple(name.lower() for name in signature.arguments)
     listed = f"({', '.join(signature.arguments)})"
-    bare = text.strip().lower()
-    if re.fullmatch(r"[a-z_]\w*", bare) and bare not in documented:
+    if is_name(text, signature):
         raise LayerError(
             f"option {signature.option!r} got the bare name {text.strip()!r}, expected the text of "
             f"the function itself: an expression of {listed}, or function name{listed}; ...",
@@ -163,7 +169,10 @@ def _parsed(text: str, signature: Signature) -> tuple[Definition, tuple[str, ...
             got=text.strip(),
         )
     definition = parse(text, signature.subject)
-    names = documented if definition.parameters is None else definition.parameters
+    given = definition.parameters
+    is_named = given is not None and len(given) < len(documented) and {*given} <= {*documented}
+    # fewer parameters are taken by name, as the dialect does
+    names = documented if given is None or is_named else given
     if len(names) != len(documented) or len(set(names)) != len(names):
         raise LayerError(
             f"option {signature.option!r} got a function of ({', '.join(names)}), expected "

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, NoReturn, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import LayerError, NotSupportedError
-from engine.functions.function import LEARNING_RATE, check_function
+from engine.functions.function import LEARNING_RATE, check_function, is_name
 from engine.layers.base import Aliases, Synonyms
 
 Policy = Literal[
@@ -110,7 +110,7 @@ class Algorithm(Options):
     """False would let threads update weights without waiting; not supported yet."""
     fcmp_learning_rate: str | None = None
     """With learningRatePolicy FCMP: the text of the function of rate, initRate, gamma, stepSize,
-    iterNum, batch and loss."""
+    iterNum, batch and loss; or the name of one that fcmpact.addRoutines stored."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -124,6 +124,8 @@ class Algorithm(Options):
 
     def _check_user_rate(self) -> None:
         text = self.fcmp_learning_rate
+        if text is not None and is_name(text, LEARNING_RATE):
+            return  # the caller puts the text of that function in its place
         if (self.learning_rate_policy == "FCMP") != (text is not None):
             got = "no fcmpLearningRate" if text is None else "fcmpLearningRate"
             raise ValueError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import TrainingError
+from engine.errors import LayerError, TrainingError
 from engine.train.algorithms import Algorithm, Policy, Vanilla
 from engine.train.schedules import SCHEDULES, Moment, epoch_rates, learning_rate
 
@@ -187,3 +187,26 @@ def test_a_rate_that_is_not_finite_stops_the_run() -> None:
     )
     with pytest.raises(TrainingError, match=f"^{message}$"):
         learning_rate(written("1/iterNum"), Moment(0, 2, 0))
+
+
+def test_the_name_of_a_function_that_nobody_found_stops_the_run() -> None:
+    named = solver(fcmp_learning_rate="cyclic_lr")
+    with pytest.raises(
+        LayerError, match=r"^option 'fcmpLearningRate' got the bare name 'cyclic_lr'"
+    ):
+        learning_rate(named, Moment(0, 2, 0))
+
+
+def test_fewer_parameters_are_taken_by_name() -> None:
+    # 93 batches: half a cycle is 186, the first step 1e-4 + 0.0099 / 186
+    text = """
+        function cyclic_lr(rate, iterNum, batch, initRate);
+            count = 93 * iterNum + batch;
+            cycle = floor(count / (2 * 186) + 1);
+            x = abs(count / 186 - 2 * cycle + 1);
+            rate = initRate + (0.01 - initRate) * max(0, 1-x);
+            return(rate);
+        endsub;
+    """
+    rates = epoch_rates(written(text, learning_rate=1e-4), 4, 93)
+    assert [f"{rate:.6f}" for rate in rates] == ["0.000153", "0.005103", "0.009947", "0.004997"]
