@@ -62,6 +62,12 @@ def _layer_rows(node: Node, ids: dict[str, int]) -> Iterator[Row]:
         yield node.name, "sharedweights", node.shared, float(ids[node.shared]), place
 
 
+def count_rows(node: Node) -> int:
+    """Return the number of rows a layer has in a model table."""
+    own = 1 + len(node.sources) + (node.shared is not None)
+    return own + sum(1 for _ in option_rows(node))
+
+
 def option_rows(node: Node) -> Iterator[tuple[str, str | None, float | None]]:
     """Yield key, text and number of every option of a layer."""
     layer, layout = node.layer, LAYOUTS[node.layer.type]
@@ -69,9 +75,9 @@ def option_rows(node: Node) -> Iterator[tuple[str, str | None, float | None]]:
         for key, text, number in entry.rows(layer):
             yield f"{layer.prefix}.{key}", text, number
     for name, field in type(layer).model_fields.items():
-        value = layer.model_dump(mode="json", include={name}).get(name)
         is_plain = field.default is not PydanticUndefined and getattr(layer, name) == field.default
         if name != "type" and name not in layout.fields and not is_plain:
+            value = layer.model_dump(mode="json", include={name}).get(name)
             yield from _own_rows(f"{layer.prefix}.{camel(name).lower()}", value)
 
 

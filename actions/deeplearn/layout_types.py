@@ -8,6 +8,7 @@ Source: CAS REST dialect, keys per layer type and traps 11 and 12.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from actions.deeplearn.layout_keys import (
@@ -67,7 +68,7 @@ class Layout:
     entries: tuple[Entry, ...]
     finish: Finish = _as_it_is
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         """The options the entries stand for."""
         return frozenset(name for entry in self.entries for name in entry.fields)

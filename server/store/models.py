@@ -6,7 +6,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from actions.deeplearn.layout import MODEL_SCHEMA, model_rows
+from actions.deeplearn.layout import MODEL_SCHEMA, count_rows
 from actions.errors import Conflict
 from actions.ports import Name, Output, StoredModel, TableInfo
 from engine.errors import EngineError, GraphError
@@ -14,7 +14,7 @@ from engine.graph.spec import Graph, Node
 from engine.layers.base import LAYERS, Layer
 from server.store.catalogue import Catalogue
 from server.store.connect import Database
-from server.store.graphs import GraphCache
+from server.store.graphs import GraphCache, Kept
 from server.store.schema import canonical, contents, model_edges, model_layers, tables
 from server.store.staging import Recipe, add_content
 
@@ -58,7 +58,7 @@ class SqlModelStore:
         now = self._database.now()
         with self._database.write() as connection:
             content_id = add_content(
-                connection, recipe, state="live", now=now, rows=view_rows(graph)
+                connection, recipe, state="live", now=now, rows=view_rows(graph.nodes)
             )
             nodes = graph.nodes
             _add(connection, content_id, _layers(graph, nodes), _edges(graph, nodes))
@@ -74,11 +74,12 @@ class SqlModelStore:
         """
         with self._database.read() as connection:
             info = self._catalogue.entry(connection, name, "model")
-            graph = self._graphs.get((info.id, info.version))
-            if graph is None:
+            kept = self._graphs.get((info.id, info.version))
+            if kept is None:
                 graph = _graph(connection, info)
-                self._graphs.put((info.id, info.version), graph)
-            return StoredModel(info, graph)
+                kept = Kept(graph, view_rows(graph.nodes))
+                self._graphs.put((info.id, info.version), kept)
+            return StoredModel(replace(info, rows=kept.rows), kept.graph)
 
     def save(self, stored: StoredModel, graph: Graph) -> TableInfo:
         """Change a model in place, writing only the layers that differ.
@@ -89,20 +90,24 @@ class SqlModelStore:
         info = stored.info
         with self._database.write() as connection:
             _raise_version(connection, info)
-            _write_difference(connection, info.id, stored.graph, graph)
-            rows = view_rows(graph)
+            written = _write_difference(connection, info.id, stored.graph, graph)
+            rows = info.rows + written
             connection.execute(
                 update(contents)
                 .where(contents.c.id == info.id)
                 .values(rows=rows, header={"name": graph.name, "family": graph.family})
             )
-        self._graphs.put((info.id, info.version + 1), graph)
+        self._graphs.put((info.id, info.version + 1), Kept(graph, rows))
         return replace(info, version=info.version + 1, rows=rows)
 
 
-def view_rows(graph: Graph) -> int:
-    """Return the rows of the model table as CAS shows it."""
-    return sum(1 for _ in model_rows(graph))
+def view_rows(nodes: Iterable[Node]) -> int:
+    """Return the rows of the model table as CAS shows it: one of its own, and those of layers."""
+    return 1 + _rows(nodes)
+
+
+def _rows(nodes: Iterable[Node]) -> int:
+    return sum(count_rows(node) for node in nodes)
 
 
 def _options(layer: Layer) -> dict[str, object]:
@@ -141,8 +146,11 @@ def _raise_version(connection: Connection, info: TableInfo) -> None:
     )
 
 
-def _write_difference(connection: Connection, content_id: str, old: Graph, new: Graph) -> None:
-    """Write the layers that differ; most changes add one, whatever the size of the model."""
+def _write_difference(connection: Connection, content_id: str, old: Graph, new: Graph) -> int:
+    """Write the layers that differ, and return how many rows more the model table has.
+
+    Most changes add one layer; what this costs does not grow with the model.
+    """
     before = {node.id: node for node in old.nodes}
     differing = [node for node in new.nodes if before.get(node.id) != node]
     replaced = before.keys() & {node.id for node in differing}
@@ -155,6 +163,7 @@ def _write_difference(connection: Connection, content_id: str, old: Graph, new: 
         same = (model_layers.c.content_id == content_id) & (model_layers.c.layer_id == layer_id)
         connection.execute(update(model_layers).where(same).values(row))
     _add(connection, content_id, layers, edges)
+    return _rows(differing) - _rows(before[layer_id] for layer_id in replaced | gone)
 
 
 def _remove(connection: Connection, table: Table, content_id: str, layer_ids: set[int]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from actions.deeplearn.layout import model_rows
 from actions.errors import Conflict, TableExists, TableNotFound, WrongKind
 from actions.ports import Name, Output, Session
 from engine.errors import GraphError
@@ -252,3 +253,22 @@ def test_a_model_of_one_version_is_read_from_the_database_once(mine: SessionStor
     first = mine.models.load(Name("net")).graph
 
     assert mine.models.load(Name("net")).graph is first
+
+
+def test_rows_are_those_of_the_model_table_after_every_change(
+    mine: SessionStores, later: Later
+) -> None:
+    store(mine, network())
+    other = FullyConnected(n=2, act="TANH")
+    for graph in (
+        network().add("head", other, ["sum"]),
+        network().add("head", FullyConnected(n=2), ["sum"]),
+        network().remove("sum"),
+    ):
+        saved = mine.models.save(mine.models.load(Name("net")), graph)
+        expected = len(list(model_rows(graph)))
+
+        assert saved.rows == expected
+        assert mine.models.load(Name("net")).info.rows == expected
+        assert later().models.load(Name("net")).info.rows == expected
+        assert later().tables.find(Name("net")).rows == expected
