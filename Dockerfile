@@ -11,7 +11,7 @@ COPY actions actions
 COPY engine engine
 # TORCH_INDEX may name a package index with processor-only builds of torch.
 RUN .venv/bin/python -m pip install --quiet --constraint constraints.txt \
-        ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} './client[cli]' '.'
+        ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} './client[cli]' '.[ray]'
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 castorch && mkdir /data && chown castorch /data

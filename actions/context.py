@@ -14,6 +14,7 @@ from actions.ports import (
     WeightStore,
 )
 from actions.results import Json, Message
+from actions.team import Deal, Gather
 
 Reporter = Callable[[str, Mapping[str, Json]], None]
 
@@ -42,6 +43,8 @@ class Context:
         checkpoint_s: least time between two checkpoints.
         interrupted: whether the work should leave a checkpoint and raise ``Interrupted``.
         attempt: how often a worker has taken the job.
+        gather: lets several workers run the job together; None: it has no others.
+        deal: deals parts of the job to other workers; likewise.
         messages: the log lines of the answer, in order; append with :meth:`note` and :meth:`warn`.
     """
 
@@ -61,6 +64,8 @@ class Context:
     checkpoint_s: float = 30.0
     interrupted: Callable[[], bool] = _never
     attempt: int = 1
+    gather: Gather | None = None
+    deal: Deal | None = None
     messages: list[Message] = field(default_factory=list)
 
     def note(self, text: str) -> None:

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     ray_address: str | None = None
     """Address of the Ray cluster, ``HOST:6379``; left out: one of the server's own, on this machine.
     """
+    ray_cpus: PositiveInt | None = None
+    """Processors that a cluster of the server's own deals out; left out: those there are, at least
+    what the workers take. A helper of a job takes as many as a worker."""
     ray_gpus: float = Field(default=0.0, ge=0)
     """Graphics processors that Ray reserves for each worker, and for each replica of a training."""
     max_json_bytes: PositiveInt = 32 * MEBIBYTE

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +19,7 @@ from server.jobs.events import JobSignals
 from server.jobs.leases import Leases
 from server.jobs.local_runner import LocalRunner
 from server.jobs.runner import Runner
-from server.jobs.worker import Bell, Reports, Worker
+from server.jobs.worker import Bell, MakeTeam, Reports, Worker
 from server.settings import Settings
 from server.spool import Spool
 from server.store import SqlStores
@@ -107,11 +107,25 @@ def context_for(resources: Resources, session: Session, *, upload: Path | None =
     )
 
 
-def worker_for(settings: Settings, stores: SqlStores, owner: str, bell: Bell) -> Worker:
-    """Return a worker that takes its jobs from the database of the settings."""
+def worker_for(
+    settings: Settings,
+    stores: SqlStores,
+    owner: str,
+    bell: Bell,
+    make_team: MakeTeam | None = None,
+) -> Worker:
+    """Return a worker that takes its jobs from the database of the settings.
+
+    Args:
+        settings: whose database and folders it works with.
+        stores: over that database.
+        owner: its name.
+        bell: what it listens to.
+        make_team: gives a job other workers; None: there are no others.
+    """
     return Worker(
         jobs=stores.jobs,
-        context_for=_contexts(settings, stores),
+        context_for=_contexts(settings, stores, make_team),
         owner=owner,
         heartbeat_s=settings.heartbeat_s,
         poll_s=settings.poll_s,
@@ -120,26 +134,40 @@ def worker_for(settings: Settings, stores: SqlStores, owner: str, bell: Bell) ->
     )
 
 
-def _contexts(settings: Settings, stores: SqlStores) -> Callable[[Job, Reports], Context]:
+def helper_context(settings: Settings, stores: SqlStores, job: Job, owner: str) -> Context:
+    """Return what a job may touch in a worker that helps its own; it reports to nobody."""
+    session = stores.sessions.find(job.session_id, job.user)
+    bound = stores.for_session(session, job_id=job.id)
+    return Context(
+        session=session,
+        sessions=stores.sessions,
+        tables=bound.tables,
+        models=bound.models,
+        weights=bound.weights,
+        caslibs=bound.caslibs,
+        caslib_roots=settings.caslib_roots,
+        threads=settings.threads,
+        job_id=job.id,
+        checkpoint=stores.checkpoint_of(job.id, owner),
+        attempt=job.attempt,
+    )
+
+
+def _contexts(
+    settings: Settings, stores: SqlStores, make_team: MakeTeam | None
+) -> Callable[[Job, Reports], Context]:
     def context_of(job: Job, reports: Reports) -> Context:
-        session = stores.sessions.find(job.session_id, job.user)
-        bound = stores.for_session(session, job_id=job.id)
-        return Context(
-            session=session,
-            sessions=stores.sessions,
-            tables=bound.tables,
-            models=bound.models,
-            weights=bound.weights,
-            caslibs=bound.caslibs,
-            caslib_roots=settings.caslib_roots,
-            threads=settings.threads,
-            job_id=job.id,
+        helpers = None
+        if make_team is not None:
+            helpers = make_team(settings, job, reports.owner, reports.cancelled)
+        return replace(
+            helper_context(settings, stores, job, reports.owner),
             report=reports.add,
             cancelled=reports.cancelled,
-            checkpoint=stores.checkpoint_of(job.id, reports.owner),
             checkpoint_s=settings.checkpoint_s,
             interrupted=reports.bell.is_closing,
-            attempt=job.attempt,
+            gather=None if helpers is None else helpers.gather,
+            deal=None if helpers is None else helpers.deal,
         )
 
     return context_of

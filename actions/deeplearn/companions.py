@@ -1,4 +1,4 @@
-"""The parameter ``nWorkers`` of a training."""
+"""The parameter ``nWorkers``."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +18,24 @@ def together(ctx: Context, workers: int) -> Iterator[Callable[[str], Replicas]]:
     if workers == 1:
         yield _alone
         return
-    if ctx.gather is None:
+    check_others(ctx.gather, workers)
+    assert ctx.gather is not None  # noqa: S101 - it was looked at
+    with ctx.gather(workers) as party:
+        yield party.meet
+
+
+def check_others(way: object, workers: int) -> None:
+    """Refuse several workers where there is no way to others.
+
+    Raises:
+        NotSupportedError: there is none.
+    """
+    if way is None:
         raise NotSupportedError(
             f"parameter 'nWorkers' got {workers}, which needs a server with the setting runner = "
             "ray; expected 1",
             parameter="nWorkers",
         )
-    with ctx.gather(workers) as party:
-        yield party.meet
 
 
 def _alone(device: str) -> Replicas:

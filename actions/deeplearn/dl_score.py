@@ -4,7 +4,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt
 
 from actions.context import Context
+from actions.deeplearn.companions import check_others
 from actions.deeplearn.data_roles import TextParms
+from actions.deeplearn.dealing import DealtScoring
 from actions.deeplearn.processors import GpuParameter, device_name, threads_of
 from actions.deeplearn.scoring import Scoring
 from actions.deeplearn.sources import TableSource
@@ -71,6 +73,9 @@ class DlScoreParams(ScoreOptions):
     """The model, declared as it was when its weights were trained."""
     init_weights: TableRef
     """Its weights: a weight table, or one with its three columns."""
+    n_workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Workers that score blocks of the table, as many as there is room for (ours). More than one
+    needs the Ray runner."""
 
 
 @action("deepLearn.dlScore", runs="job", aliases=("deepLearn.score",))
@@ -85,8 +90,14 @@ def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
         DeviceError: there is no such graphics processor.
         MemoryExhausted: the work does not fit into memory.
         TableExists: an output exists and ``replace`` is false.
+        NotSupportedError: several workers are asked for and the server has no Ray runner.
         Cancelled: the caller asked to stop; nothing is stored.
     """
     device = device_name(p.gpu)
     with threads_of(ctx, p.n_threads), memory_told():
-        return Scoring(ctx, p, TableSource(ctx, p.model_table, p.init_weights), device).run()
+        source = TableSource(ctx, p.model_table, p.init_weights)
+        kind: type[Scoring] = Scoring
+        if p.n_workers > 1:
+            check_others(ctx.deal, p.n_workers)
+            kind = DealtScoring
+        return kind(ctx, p, source, device).run()

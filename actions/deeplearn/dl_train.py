@@ -93,6 +93,9 @@ class DlTrainParams(ActionParams):
     n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Threads of the work, by which ``miniBatchSize`` is multiplied; left out: all there are, and a
     mini-batch of ``miniBatchSize`` rows, so that results do not depend on the machine."""
+    n_workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Workers that train together (ours): each takes its share of every mini-batch, whose size
+    stays as it is. More than one needs the Ray runner."""
     optimizer: Optimizer = Optimizer()
     """How the weights are found."""
 
@@ -112,6 +115,7 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
         DeviceError: there is no such graphics processor.
         MemoryExhausted: the work does not fit into memory.
         TableExists: a weight table exists and ``replace`` is false.
+        NotSupportedError: several workers are asked for and the server has no Ray runner.
         Cancelled: the caller asked to stop; nothing but snapshots is stored.
     """
     device = device_name(p.gpu)

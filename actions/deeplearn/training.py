@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from actions.builtin.about import versions
 from actions.columns import engine_columns
 from actions.context import Context
 from actions.deeplearn.attempts import Attempts, Seeds
+from actions.deeplearn.companions import together
 from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_request
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
@@ -40,6 +41,7 @@ from engine.graph.spec import Graph, fold
 from engine.train.config import resolved_seed
 from engine.train.history import TrainEvent
 from engine.train.loop import Trainer, TrainResult
+from engine.train.replicas import ALONE, Replicas
 from engine.weights import read_weights
 
 if TYPE_CHECKING:
@@ -57,16 +59,22 @@ class Training:
     ctx: Context
     p: "DlTrainParams"
     device: str
+    replicas: Replicas = ALONE
 
     def run(self) -> ActionResult:
         """Train, store, and answer."""
         self._check_outputs()
         check_trainable(self.stored.graph)
-        source = self._source(self.table, "train")
-        valid = None if self.valid is None else self._source(self.valid, "validate")
-        self._load()
-        self.log.start(self)
-        result = self._train(source, valid)
+        with together(self.ctx, self.p.n_workers) as meet:
+            source = self._source(self.table, "train")
+            valid = None if self.valid is None else self._source(self.valid, "validate")
+            self.replicas = meet(self.device)
+            self.attempts.agree(self.replicas)
+            self._load()
+            self.log.start(self)
+            result = self._train(source, valid)
+        if self.replicas.rank:
+            return ActionResult()
         self.log.end(result)
         tables = self._store(result)
         return ActionResult(
@@ -166,7 +174,10 @@ class Training:
             "noise": resolved_seed(own) if own > 0 else start,
             "order": resolved_seed(p.record_seed) if p.record_seed else None,
         }
-        return {name: self.attempts.seed(name, seed) for name, seed in drawn.items()}
+        seeds = {name: self.attempts.seed(name, seed) for name, seed in drawn.items()}
+        # a seed from the clock is that of the first worker
+        led = {name: self.replicas.follow(partial(int, seed or 0)) for name, seed in seeds.items()}
+        return {name: seed or None for name, seed in led.items()}
 
     @cached_property
     def seed(self) -> int:
@@ -256,6 +267,7 @@ class Training:
             on_failure=self._rescue,
             checkpoints=self.attempts.checkpointing(self.seeds),
             resume=self.attempts.last,
+            replicas=self.replicas,
         )
         return trainer.run()
 

@@ -15,6 +15,7 @@ from engine.modules.boxes import suppress
 from engine.score.outputs import OutputColumn, Values
 from engine.score.reports import ReportRequest, in_doubles, refuse_top
 from engine.score.summary import Findings
+from engine.score.sums import Sums
 from engine.tasks.found import Finder, Limits
 
 Float64 = npt.NDArray[np.float64]
@@ -22,8 +23,10 @@ Float64 = npt.NDArray[np.float64]
 IOU = "Average IOU in Detection"
 
 
-class DetectionReport:
+class DetectionReport(Sums):
     """Objects, best first: class, confidence and box; and the overlap of the true ones."""
+
+    added = ("loss", "with_loss", "error", "with_error")
 
     def __init__(self, request: ReportRequest) -> None:
         refuse_top(request)

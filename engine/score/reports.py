@@ -14,6 +14,7 @@ from engine.errors import DataError
 from engine.layers.base import Task
 from engine.score.outputs import IntervalOutput, NominalOutput, OutputColumn, Values
 from engine.score.summary import Findings, Tally
+from engine.score.sums import State, Sums
 from engine.shapes import Shape
 
 
@@ -40,7 +41,7 @@ class ReportRequest:
 
 
 class Report(Protocol):
-    """The scores of one task layer."""
+    """The scores of one task layer; see ``Sums`` for the last two methods."""
 
     @property
     def columns(self) -> tuple[OutputColumn, ...]:
@@ -57,9 +58,14 @@ class Report(Protocol):
     def findings(self) -> Findings:
         """Return what all rows added so far say."""
 
+    def state(self) -> State: ...
+    def absorb(self, state: State) -> None: ...
 
-class ClassificationReport:
+
+class ClassificationReport(Sums):
     """Probabilities of levels, and how many are wrong."""
+
+    added = ("tally",)
 
     def __init__(self, request: ReportRequest) -> None:
         target = request.target
@@ -92,8 +98,10 @@ class ClassificationReport:
         return self.tally.findings()
 
 
-class RegressionReport:
+class RegressionReport(Sums):
     """Values in the variables' own units, and their squared error."""
+
+    added = ("tally",)
 
     def __init__(self, request: ReportRequest) -> None:
         target = request.target

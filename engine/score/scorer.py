@@ -20,6 +20,7 @@ from engine.graph.infer import infer_shapes
 from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values, layer_columns
 from engine.score.summary import LOSS, ScoreSummary
+from engine.score.sums import State
 
 Array = npt.NDArray[Any]
 
@@ -71,6 +72,7 @@ class Scorer:
         batch_rows: most rows encoded and scored at a time; fewer where the widest layer would
             hold more than ``WIDEST_VALUES``. It changes speed and memory only.
         embeddings: vectors of the terms of texts, in place of those kept with the schema.
+        first_row: 0-based row of the table where this scorer begins, for messages.
     """
 
     model: CompiledModel
@@ -81,6 +83,7 @@ class Scorer:
     batch_rows: int = BATCH_ROWS
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     embeddings: Embeddings | None = None
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         self.reports = make_reports(
@@ -130,6 +133,23 @@ class Scorer:
         self.model.eval()
         for columns in batches:
             yield self._batch(columns)
+
+    def state(self) -> State:
+        """Return the sums of all rows scored so far, for another scorer to absorb."""
+        return {
+            "rows_read": self.rows_read,
+            "rows_used": self.rows_used,
+            "unseen": dict(self.encoder.unseen),
+            "reports": {name: report.state() for name, report in self.reports.items()},
+        }
+
+    def absorb(self, state: State) -> None:
+        """Take the sums of a scorer of other rows, as if they had been scored here."""
+        self.rows_read += state["rows_read"]
+        self.rows_used += state["rows_used"]
+        self.encoder.unseen.update(state["unseen"])
+        for name, report in self.reports.items():
+            report.absorb(state["reports"][name])
 
     def summary(self) -> ScoreSummary:
         """Return the numbers of all rows scored so far.
@@ -182,7 +202,7 @@ class Scorer:
         for first in range(0, rows, self.rows_at_a_time):
             here = slice(first, min(first + self.rows_at_a_time, rows))
             part = {name: column[here] for name, column in columns.items()}
-            encoded = self.encoder.encode(part, self.rows_read + first)
+            encoded = self.encoder.encode(part, self.first_row + self.rows_read + first)
             scored.used[here] = encoded.used
             self.rows_used += encoded.rows
             if encoded.rows:

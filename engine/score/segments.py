@@ -19,6 +19,7 @@ from engine.losses import ABSENT
 from engine.score.outputs import OutputColumn, Values
 from engine.score.reports import ReportRequest, in_doubles, refuse_top
 from engine.score.summary import MISCLASSIFICATION, Findings, class_scores
+from engine.score.sums import Sums
 from engine.tasks.segmentation import ImageType, PixelEntropy, PixelValues
 
 Counts = npt.NDArray[np.int64]
@@ -27,8 +28,10 @@ MEASURES = ("_DL_Pixel_Acc_", "_DL_Mean_Acc_", "_DL_Mean_IU_", "_DL_Freq_IU_")
 BYTE = 255
 
 
-class Losses:
+class Losses(Sums):
     """The sum of losses."""
+
+    added = ("total", "rows")
 
     def __init__(self) -> None:
         self.total = 0.0
@@ -45,8 +48,10 @@ class Losses:
         return self.total / self.rows if self.rows else None
 
 
-class SegmentationReport:
+class SegmentationReport(Sums):
     """The class of every pixel; pixel accuracy, mean accuracy, mean and weighted overlap."""
+
+    added = ("losses", "counts", "all_pixels")
 
     def __init__(self, request: ReportRequest) -> None:
         refuse_top(request)
@@ -148,8 +153,10 @@ def accuracies(counts: Counts, pixels: int) -> dict[str, float]:
     }
 
 
-class PixelValuesReport:
+class PixelValuesReport(Sums):
     """The values of every pixel in the target's own units, and their mean absolute error."""
+
+    added = ("losses", "error", "rows")
 
     def __init__(self, request: ReportRequest) -> None:
         refuse_top(request)

@@ -18,6 +18,7 @@ from engine.data.variables import (
 from engine.score.outputs import IntervalOutput, NominalOutput, OutputColumn, Values, encoded
 from engine.score.reports import Report, ReportRequest, in_doubles, refuse_top
 from engine.score.summary import Findings, Tally
+from engine.score.sums import Sums
 from engine.tasks.steps import Ctc, PerStep
 
 
@@ -29,11 +30,13 @@ def steps_report(request: ReportRequest) -> Report:
     return IntervalStepsReport(request, request.target)
 
 
-class NominalStepsReport:
+class NominalStepsReport(Sums):
     """Probabilities of levels at every step; missing where the row has no such step.
 
     Errors are counted by steps, the loss is the mean over rows.
     """
+
+    added = ("tally",)
 
     def __init__(self, request: ReportRequest, target: NominalSteps) -> None:
         assert isinstance(request.task, PerStep)  # noqa: S101 - what such a target is bound to
@@ -83,8 +86,10 @@ class NominalStepsReport:
         return self.tally.findings()
 
 
-class IntervalStepsReport:
+class IntervalStepsReport(Sums):
     """Values at every step, in the variables' own units; missing where the row has no such step."""
+
+    added = ("tally",)
 
     def __init__(self, request: ReportRequest, target: IntervalSteps) -> None:
         assert isinstance(request.task, PerStep)  # noqa: S101 - what such a target is bound to
@@ -117,8 +122,10 @@ class IntervalStepsReport:
         return self.tally.findings()
 
 
-class LabelsReport:
+class LabelsReport(Sums):
     """Decoded labels, one after another, apart by blanks; a row is right if all of them are."""
+
+    added = ("tally",)
 
     def __init__(self, request: ReportRequest) -> None:
         target = request.target

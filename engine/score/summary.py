@@ -10,6 +10,7 @@ import numpy.typing as npt
 from engine.data.encode import ABSENT
 from engine.data.grade import Grade
 from engine.data.variables import NominalTarget, TargetSpec
+from engine.score.sums import Sums
 
 LOSS = "Loss Error"
 MISCLASSIFICATION = "Misclassification Error (%)"
@@ -104,8 +105,19 @@ class ScoreSummary:
         return self.facts.get(MSE)
 
 
-class Tally:
+class Tally(Sums):
     """The sums behind a summary."""
+
+    added = (
+        "loss",
+        "with_loss",
+        "error",
+        "with_error",
+        "missed",
+        "frequency",
+        "correct",
+        "predicted",
+    )
 
     def __init__(self, target: TargetSpec, top: int | None) -> None:
         self.names = target.levels if isinstance(target, NominalTarget) else ()

@@ -15,6 +15,7 @@ from engine.score.outputs import OutputColumn, Values
 from engine.score.reports import ReportRequest, in_doubles, refuse_top
 from engine.score.segments import Losses
 from engine.score.summary import FactTable, Findings
+from engine.score.sums import Sums
 from engine.tasks.clustering import Cluster
 from engine.tasks.survival import baseline
 
@@ -23,8 +24,10 @@ Float64 = npt.NDArray[np.float64]
 MEAN_ABSOLUTE_ERROR = "Mean Absolute Error"
 
 
-class EmbeddingReport:
+class EmbeddingReport(Sums):
     """Distances between embeddings, and how far they are from where they should be."""
+
+    added = ("losses", "error", "rows")
 
     def __init__(self, request: ReportRequest) -> None:
         refuse_top(request)
@@ -59,8 +62,10 @@ class EmbeddingReport:
         return Findings(facts, self.losses.mean)
 
 
-class ClusteringReport:
+class ClusteringReport(Sums):
     """How much rows belong to clusters, and the nearest one, in the columns of levels."""
+
+    added = ("losses",)
 
     def __init__(self, request: ReportRequest) -> None:
         refuse_top(request)
@@ -100,11 +105,13 @@ class ClusteringReport:
         return Findings({}, self.losses.mean)
 
 
-class SurvivalReport:
+class SurvivalReport(Sums):
     """Logarithms of hazard ratios, the loss of the whole table, and its cumulative hazard.
 
     Three numbers of every row with a target are held, since its rows are compared with each other.
     """
+
+    added = ("held",)
 
     def __init__(self, request: ReportRequest) -> None:
         refuse_top(request)

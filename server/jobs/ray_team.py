@@ -3,23 +3,26 @@
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import ray
+import ray.data
+import torch
 from ray.exceptions import RayError
 
 from actions.errors import JobFailed
 from actions.ports import Job
 from actions.run import run_action
-from actions.team import Party
+from actions.team import Block, Hire, Party
 from engine.devices import choose_device
 from engine.errors import Cancelled, EngineError
 from engine.train.replicas import Group, ReplicaLost, Replicas, Seat, listening, meet
-from server.jobs.ray_worker import actor, how_it_died, own_address
+from server.jobs.ray_worker import actor, how_it_died, own_address, reserved
 from server.logs import start_logging
 from server.settings import Settings
 
@@ -66,6 +69,74 @@ class RayTeam:
             finally:
                 lead.close()
 
+    def deal(self, hire: Hire, blocks: Sequence[Block], size: int) -> Iterator[bytes]:
+        """Yield what clerks make of blocks, in the order of the blocks; see ``actions.team``."""
+        self._wait_for_room(size)
+        options = ray.data.DataContext.get_current()
+        options.enable_progress_bars = False
+        options.execution_options.preserve_order = True
+        dealt = ray.data.from_items(
+            [asdict(block) for block in blocks], override_num_blocks=max(1, len(blocks))
+        ).map_batches(
+            RayClerk,
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
+            fn_constructor_args=(self.settings, self.job, self.owner, hire),
+            **reserved(self.settings),
+        )
+        for batch in dealt.iter_batches(batch_size=None, batch_format="pyarrow"):
+            answers: Any = batch
+            for answer in answers.column("answer"):
+                yield answer.as_py()
+
+    def _wait_for_room(self, size: int) -> None:
+        """Wait until the cluster has room for a clerk.
+
+        Raises:
+            JobFailed: it has none in time.
+            Cancelled: the job is to stop.
+        """
+        deadline = time.monotonic() + ROOM_S
+        while not has_room(self.settings):
+            if self.cancelled():
+                raise Cancelled("scoring was cancelled while it waited for its workers")
+            if time.monotonic() > deadline:
+                raise _no_room(size, 0)
+            time.sleep(LOOK_S)
+
+
+def has_room(settings: Settings) -> bool:
+    """Return whether the cluster has room for another worker."""
+    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+    return bool(free.get("CPU", 0) >= settings.threads and free.get("GPU", 0) >= settings.ray_gpus)
+
+
+def _no_room(size: int, room: int) -> JobFailed:
+    return JobFailed(
+        f"parameter 'nWorkers' got {size}, but after {ROOM_S:g} s the cluster has room for {room}; "
+        "free or add machines, or ask for fewer",
+        workers=size,
+        room=room,
+    )
+
+
+class RayClerk:
+    """Does a part of another worker's job on blocks of rows; one in each process."""
+
+    def __init__(self, settings: Settings, job: Job, owner: str, hire: Hire) -> None:
+        from server.wiring import helper_context, open_stores  # which names the runners
+
+        start_logging(settings.log_level)
+        torch.set_num_threads(settings.threads)
+        stores = open_stores(settings)
+        self._work = hire(helper_context(settings, stores, job, owner))
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the answers to blocks."""
+        places = zip(batch["first_row"], batch["rows"], strict=True)
+        answers = [self._work(Block(int(first), int(rows))) for first, rows in places]
+        return {"answer": np.array(answers, dtype=object)}
+
 
 @dataclass
 class _Lead:
@@ -108,13 +179,7 @@ class _Lead:
             if self.cancelled():
                 raise Cancelled("training was cancelled while it waited for its workers")
             if left and deadline is not None and time.monotonic() > deadline:
-                raise JobFailed(
-                    f"parameter 'nWorkers' got {self.seat.size}, but after {ROOM_S:g} s the "
-                    f"cluster has room for {self.seat.size - len(left)}; free or add machines, or "
-                    "ask for fewer",
-                    workers=self.seat.size,
-                    room=self.seat.size - len(left),
-                )
+                raise _no_room(self.seat.size, self.seat.size - len(left))
 
     def _ended(self) -> list[Any]:
         ended, _ = ray.wait(list(self._runs), num_returns=len(self._runs), timeout=0)

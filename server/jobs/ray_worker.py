@@ -35,16 +35,19 @@ _PASSED_ON = (
 )
 
 
-def actor(kind: type, settings: Settings) -> Any:
-    """Return the actors of a class, each with what a worker needs reserved for it."""
+def reserved(settings: Settings) -> dict[str, Any]:
+    """Return what Ray is to reserve for a worker or a helper, and the environment it has."""
     environment = worker_environment(settings)
-    return ray.remote(kind).options(
-        num_cpus=settings.threads,
-        num_gpus=settings.ray_gpus,
-        max_restarts=0,
-        max_concurrency=CALLS,
-        runtime_env={"env_vars": {name: environment[name] for name in _PASSED_ON}},
-    )
+    return {
+        "num_cpus": settings.threads,
+        "num_gpus": settings.ray_gpus,
+        "runtime_env": {"env_vars": {name: environment[name] for name in _PASSED_ON}},
+    }
+
+
+def actor(kind: type, settings: Settings) -> Any:
+    """Return the actors of a class, each with a worker's place of its own."""
+    return ray.remote(kind).options(max_restarts=0, max_concurrency=CALLS, **reserved(settings))
 
 
 def own_address() -> str:

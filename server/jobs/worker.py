@@ -5,11 +5,11 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
-from typing import Self
+from typing import Literal, Protocol, Self
 
 import torch
 
@@ -18,10 +18,13 @@ from actions.errors import Conflict, JobFailed, StoreFull, StoreUnavailable
 from actions.ports import Job, JobState, JobStore
 from actions.results import Json, to_json
 from actions.run import run_action
+from actions.team import Block, Hire, Party
 from engine.errors import Cancelled
 from engine.train.checkpoint import Interrupted
+from engine.train.replicas import ReplicaLost
 from server.failures import failure
 from server.logs import JOB
+from server.settings import Settings
 
 LOG = logging.getLogger(__name__)
 
@@ -37,6 +40,20 @@ ALONE_S = 60.0
 
 def _nobody_listens(line: str) -> None:
     del line
+
+
+class Team(Protocol):
+    """Other workers, which the worker of a job may call to its side."""
+
+    def gather(self, size: int) -> AbstractContextManager[Party]:
+        """Let so many workers run the job's action; see ``actions.team.Gather``."""
+
+    def deal(self, hire: Hire, blocks: Sequence[Block], size: int) -> Iterator[bytes]:
+        """Deal blocks to clerks; see ``actions.team.Deal``."""
+
+
+MakeTeam = Callable[[Settings, Job, str, Callable[[], bool]], Team]
+"""Makes the team of a job that a worker of that name has; the last says whether it is to stop."""
 
 
 class WorkerStopped(BaseException):
@@ -167,12 +184,14 @@ class Outcome:
     """How a job ended, or that it is to be queued again.
 
     Attributes:
-        state: a final one, or queued.
+        state: a final one, or queued, or lost: as if the worker had died.
+        reason: why it is lost.
     """
 
-    state: JobState
+    state: JobState | Literal["lost"]
     result: Mapping[str, Json] | None = None
     error: Mapping[str, Json] | None = None
+    reason: str = ""
 
 
 def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
@@ -185,6 +204,8 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
         return Outcome("cancelled", error=failure(error))
     except Interrupted:
         return Outcome("queued")
+    except ReplicaLost as error:
+        return Outcome("lost", reason=str(error))
     except WorkerStopped:
         if job.resumes:
             return Outcome("queued")
@@ -282,6 +303,10 @@ class Worker:
     def _put(self, job: Job, outcome: Outcome) -> None:
         if outcome.state == "queued":
             self.jobs.hand_back(job.id, self.owner)
+            return
+        if outcome.state == "lost":
+            LOG.error("job lost", extra={"reason": outcome.reason})
+            self.jobs.recover_owner(self.owner, outcome.reason)
             return
         self.jobs.finish(
             job.id, self.owner, outcome.state, result=outcome.result, error=outcome.error

@@ -6,6 +6,8 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from server.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 
@@ -18,7 +20,14 @@ def services() -> dict[str, Any]:
 def test_the_compose_file_is_valid_under_the_compose_specification() -> None:
     compose = PyCompose.from_json(json.dumps(yaml.safe_load(TEXT)))
 
-    assert compose.service_names() == ["server", "worker", "db"]
+    assert compose.service_names() == [
+        "server",
+        "worker",
+        "ray-server",
+        "ray-head",
+        "ray-worker",
+        "db",
+    ]
 
 
 def test_every_password_is_asked_for_and_none_has_a_default() -> None:
@@ -29,7 +38,7 @@ def test_every_password_is_asked_for_and_none_has_a_default() -> None:
         if "PASSWORD" in value
     ]
 
-    assert len(values) == 3
+    assert len(values) == 6
     assert all("${POSTGRES_PASSWORD:?" in value for value in values)
 
 
@@ -39,6 +48,24 @@ def test_every_service_has_a_health_check() -> None:
     assert image_checks
     assert "healthcheck" in services()["worker"]
     assert "healthcheck" in services()["db"]
+    assert "healthcheck" in services()["ray-head"]
+    assert "healthcheck" in services()["ray-worker"]
+
+
+def test_the_profile_of_ray_is_a_head_with_machines_and_a_server_that_uses_it() -> None:
+    found = {name: each for name, each in services().items() if "ray" in each.get("profiles", ())}
+
+    assert set(found) == {"ray-server", "ray-head", "ray-worker"}
+    environment = found["ray-server"]["environment"]
+    assert environment["CASTORCH_RUNNER"] == "ray"
+    assert environment["CASTORCH_RAY_ADDRESS"] == "ray-head:6379"
+    assert all(each["environment"]["RAY_AUTH_MODE"] == "token" for each in found.values())
+    settings = {
+        name.removeprefix("CASTORCH_").lower(): value
+        for name, value in environment.items()
+        if name.startswith("CASTORCH_")
+    }
+    assert Settings(**settings).threads == 1
 
 
 def test_every_named_volume_is_declared() -> None:
@@ -57,7 +84,7 @@ def test_the_image_installs_what_the_makefile_installs_but_for_the_tools() -> No
     for step in ("-m pip install --quiet --upgrade pip", "--constraint constraints.txt"):
         assert step in image
         assert step in makefile
-    assert "'./client[cli]' '.'" in image
+    assert "'./client[cli]' '.[ray]'" in image
     assert "'./client[cli]' --editable '.[dev]'" in makefile
 
 
