@@ -26,15 +26,16 @@ def load_table(
 ) -> frozenset[int]:
     """Fill a model from a table of weights and return the ids of the layers that got any.
 
-    A weight table is read as a whole and must have exactly the tensors of the model. With a
-    ``where``, or as a data table with the columns ``_LayerID_``, ``_WeightID_`` and ``_Weight_``,
-    it is read row by row.
+    A weight table is read as a whole and must have exactly the tensors of the model, unless it was
+    made for some layers alone (its lineage says ``partial``). With a ``where``, or as a data table
+    with the columns ``_LayerID_``, ``_WeightID_`` and ``_Weight_``, it is read row by row.
 
     Args:
         ctx: the stores to look in.
         ref: the table.
         model: what to fill.
-        partial: of a table that is read row by row, layers without any row keep their values.
+        partial: of a table that is read row by row, or made for some layers, the others keep
+            their values.
 
     Raises:
         TableNotFound: the session sees no such table.
@@ -48,8 +49,9 @@ def load_table(
         table = open_table(ctx, ref, columns=tuple(WEIGHTS_SCHEMA.names))
         return load_rows(model, _rows(table), partial=partial)
     info, header = ctx.weights.load(ref.address)
-    check_layout(info, header.specs, model.graph, model.options)
-    return load_weights(model, ctx.weights.chunks(info))
+    lacks = partial and bool(header.lineage.get("partial"))
+    check_layout(info, header.specs, model.graph, model.options, partial=lacks)
+    return load_weights(model, ctx.weights.chunks(info), partial=lacks)
 
 
 def _rows(table: OpenTable) -> Iterator[RowBatch]:

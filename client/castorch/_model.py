@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from castorch._history import History, Scored
@@ -211,6 +212,79 @@ class Model:
         result = watch(job, _reporter(progress, f"scoring {self.name}"))
         return Scored(result, None if out is None else self._session.table(out, self.caslib))
 
+    def fold_batch_norm(self, name: str, *, weights: Table | str | None = None) -> Model:
+        """Make a model that scores as this one, with batch normalisation inside other layers.
+
+        Args:
+            name: of the new model; its weights get the same with ``_weights``.
+            weights: those of this model; None takes the ones training writes by default.
+
+        Raises:
+            GraphError: there is no batch normalisation that can be folded.
+        """
+        return self._operated("castorch.foldBatchNorm", name, weights)[0]
+
+    def fc_to_conv(
+        self,
+        name: str,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        weights: Table | str | None = None,
+    ) -> Model:
+        """Make a model that slides over larger images, with filters for fully connected layers.
+
+        Args:
+            name: of the new model; its weights get the same with ``_weights``.
+            width: of its images, in pixels; None keeps that of this model.
+            height: of its images, in pixels; None likewise.
+            weights: those of this model; None takes the ones training writes by default.
+
+        Raises:
+            GraphError: there is no fully connected layer behind an image.
+            ShapeError: a layer does not fit images of that size.
+        """
+        size = {"width": width, "height": height}
+        return self._operated("castorch.fcToConv", name, weights, **size)[0]
+
+    def replace_head(
+        self,
+        name: str,
+        *,
+        after: str,
+        layers: Sequence[Mapping[str, Any]] = (),
+        weights: Table | str | None = None,
+    ) -> Head:
+        """Make a model of this one with another head, for transfer learning.
+
+        Args:
+            name: of the new model; the weights of the layers that stay get it with ``_start``.
+            after: the last layer that stays.
+            layers: the new ones, as in :meth:`Session.declare`; without any an output layer.
+            weights: those of this model; None takes the ones training writes by default.
+
+        Raises:
+            GraphError, ShapeError: the new layers do not fit.
+        """
+        start = f"{name}_start"
+        made = {"after": after, "layers": list(layers) or None, "model_weights": start}
+        model, result = self._operated("castorch.replaceHead", name, weights, **made)
+        freeze = tuple(result.values["freeze"])
+        return Head(model, self._session.table(start, self.caslib), freeze)
+
+    def _operated(
+        self, action: str, name: str, weights: Table | str | None, **more: Any
+    ) -> tuple[Model, Result]:
+        result = self._session.run(
+            action,
+            model_table=self,
+            init_weights=weights or self._address(self._default_weights),
+            cas_out=self._output(name),
+            model_weights=self._output(more.pop("model_weights", f"{name}_weights")),
+            **more,
+        )
+        return Model(self._session, name, self.caslib), result
+
     def drop(self) -> None:
         """Remove the model; weight tables stay.
 
@@ -228,6 +302,26 @@ class Model:
 
     def _output(self, name: str | None) -> dict[str, Any] | None:
         return None if name is None else self._address(name) | {"replace": True}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A model with another head.
+
+    Attributes:
+        model: the new model.
+        weights: those of the layers that stay, to start training from.
+        freeze: names of these layers, for ``freeze_layers`` of the optimizer.
+    """
+
+    model: Model
+    weights: Table
+    freeze: tuple[str, ...]
+
+
+def passing(name: str) -> str:
+    """Return a name for a table that is dropped again after a call."""
+    return f"_{name}_{uuid4().hex[:12]}"
 
 
 def _reporter(progress: bool | Progress, title: str) -> Progress | None:  # noqa: FBT001 - passed on

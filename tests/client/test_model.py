@@ -275,3 +275,28 @@ def test_a_check_before_data_is_seen_says_what_it_does_not_know() -> None:
 
     assert check.fits is None
     assert str(check) == "Memory to train: not known before data is seen"
+
+
+def test_models_made_of_a_trained_one_get_weights_of_their_name() -> None:
+    actions = ("foldBatchNorm", "fcToConv", "replaceHead")
+    answer = {**answered(), "values": {"freeze": ["conv1"]}}
+    server = FakeServer({f"POST /v1/actions/castorch.{each}": answer for each in actions})
+    model = server.session().open_model("net")
+
+    folded = model.fold_batch_norm("small")
+    slider = model.fc_to_conv("wide", width=384, weights="w")
+    output = {"name": "o", "layer": {"type": "output"}}
+    head = model.replace_head("moved", after="pool2", layers=[output])
+
+    assert (folded.name, slider.name, head.model.name) == ("small", "wide", "moved")
+    assert (head.weights.name, head.freeze) == ("moved_start", ("conv1",))
+    first, second, third = (body for _, body in server.bodies())
+    assert first == {
+        "modelTable": {"name": "net"},
+        "initWeights": {"name": "net_weights"},
+        "casOut": {"name": "small", "replace": True},
+        "modelWeights": {"name": "small_weights", "replace": True},
+    }
+    assert (second["initWeights"], second["width"], "height" in second) == ("w", 384, False)
+    assert third["layers"] == [output]
+    assert third["modelWeights"] == {"name": "moved_start", "replace": True}
