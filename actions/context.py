@@ -36,6 +36,7 @@ class Context:
         report: sends an event to the job's followers; outside a job nobody listens.
         cancelled: whether the caller has asked the work to stop.
         threads: processor threads the action may use.
+        memory_bytes: memory the process may hold; None: all there is.
         caslib_roots: folders inside which caslibs may be added.
         job_id: the job this action runs as, or None.
         checkpoint: where the job leaves checkpoints, and finds the last one of an earlier attempt;
@@ -55,6 +56,7 @@ class Context:
     weights: WeightStore
     caslibs: CaslibStore
     threads: int = 1
+    memory_bytes: int | None = None
     upload: Path | None = None
     caslib_roots: tuple[Path, ...] = ()
     job_id: str | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from engine.errors import DeviceError, MemoryExhausted
+from engine.memory import held_bytes
 
 MOST_SEED = 2**63 - 1
 
@@ -30,6 +31,11 @@ def choose_device(name: str | None = None) -> torch.device:
             f"device got {name!r}, expected one of {', '.join(known)}", got=name, expected=known
         )
     return torch.device(wanted)
+
+
+def gpu_count() -> int:
+    """Return how many graphics processors this process sees; none of them is touched."""
+    return torch.cuda.device_count()
 
 
 def seeded(seed: int, device: torch.device | None = None) -> torch.Generator:
@@ -75,8 +81,11 @@ def using_threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def memory_told() -> Iterator[None]:
+def memory_told(limit: int | None = None) -> Iterator[None]:
     """Tell in one sentence when memory runs out inside the block, and what can be done.
+
+    Args:
+        limit: bytes this process may hold; None: all there are.
 
     Raises:
         MemoryExhausted: an allocation was refused.
@@ -87,7 +96,13 @@ def memory_told() -> Iterator[None]:
         is_refused = isinstance(error, MemoryError | torch.OutOfMemoryError)
         if not is_refused and REFUSED_ALLOCATION not in str(error):
             raise
+        held = held_bytes()
+        whose = "the memory there is"
+        if limit is not None:
+            whose = f"the {limit >> 20} MB of a job, of which {held >> 20} MB are held"
         raise MemoryExhausted(
-            "the work does not fit into the memory there is; use a smaller mini-batch or buffer "
-            "first, then a smaller model"
+            f"the work does not fit into {whose}; use a smaller mini-batch or buffer first, then "
+            "a smaller model",
+            limit_bytes=limit,
+            held_bytes=held,
         ) from error

@@ -1,8 +1,11 @@
 """Running the application until the process is asked to stop."""
 
+import logging
+import os
 import signal
 import socket
 from collections.abc import Callable
+from threading import Timer
 
 import uvicorn
 
@@ -11,11 +14,16 @@ from server.routes.health import VERSION
 from server.settings import Settings
 from server.wiring import Resources, open_resources
 
+LOG = logging.getLogger(__name__)
+
 KEEP_ALIVE_S = 75
 """Time an idle connection stays open, in seconds; longer than clients keep theirs in a pool."""
 
 HEAD_BYTES = 1 << 20
 """Longest head of a request; the CAS dialect describes the columns of an upload in a header."""
+
+LAST_CALL_S = 1.0
+"""Time for a request that still computes when all else has ended, in seconds."""
 
 LAST_ANSWERS_S = 5
 """Time for the last answers after a stop was asked for, in seconds."""
@@ -25,11 +33,16 @@ class _Server(uvicorn.Server):
     """Says when it is ready, and lets waiting calls go before it waits for them."""
 
     def __init__(
-        self, config: uvicorn.Config, resources: Resources, ready: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        resources: Resources,
+        ready: Callable[[], None],
+        stopping: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._resources = resources
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -37,8 +50,36 @@ class _Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
         self._resources.signals.stop()
         await super().shutdown(sockets)
+
+
+def watch_end(
+    seconds: float, close: Callable[[], None], leave: Callable[[int], None] = os._exit
+) -> Timer:
+    """End this process after a while, whatever its threads do.
+
+    A request that computes cannot be stopped, and Python waits for its thread.
+
+    Args:
+        seconds: until then.
+        close: what is to be done before.
+        leave: ends the process.
+
+    Returns:
+        A timer to be cancelled where the process has come to its end by itself.
+    """
+
+    def end() -> None:
+        LOG.warning("a request still computes; the server ends without it")
+        close()
+        leave(0)
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def run_server(settings: Settings, say: Callable[[str], None]) -> None:
@@ -58,15 +99,33 @@ def run_server(settings: Settings, say: Callable[[str], None]) -> None:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         line = f"castorch {VERSION} serves http://{shown}:{port}"
-        server = make_server(resources, lambda: say(line))
+        watches: list[Timer] = []
+
+        def watch() -> None:
+            watches.append(watch_end(LAST_ANSWERS_S + LAST_CALL_S, resources.runner.close))
+
+        server = make_server(resources, lambda: say(line), watch)
         # The signals that ended the loop are raised again after it; they have been heard.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _heard)
         server.run(sockets=[listener])
+        for each in watches:
+            each.cancel()
+    watch_end(LAST_CALL_S, logging.shutdown)
 
 
-def make_server(resources: Resources, ready: Callable[[], None]) -> uvicorn.Server:
-    """Return a server of the application that has not started yet."""
+def make_server(
+    resources: Resources,
+    ready: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
+) -> uvicorn.Server:
+    """Return a server of the application that has not started yet.
+
+    Args:
+        resources: what it works with.
+        ready: called when it listens.
+        stopping: called when it was asked to stop.
+    """
     config = uvicorn.Config(
         create_app(resources),
         http="h11",
@@ -79,7 +138,7 @@ def make_server(resources: Resources, ready: Callable[[], None]) -> uvicorn.Serv
         timeout_graceful_shutdown=LAST_ANSWERS_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
-    return _Server(config, resources, ready)
+    return _Server(config, resources, ready, stopping)
 
 
 def bind(host: str, port: int) -> socket.socket:

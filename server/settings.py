@@ -15,6 +15,12 @@ MEBIBYTE = 1 << 20
 WORKER_COMMAND = (sys.executable, "-P", "-m", "server", "worker")
 """Starts a worker; ``-P`` keeps a folder named server in the working folder from being run."""
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Graphics processors that a process sees.
+
+Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
+"""
+
 _KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 46),
@@ -50,6 +56,10 @@ class Settings(BaseSettings):
     one for itself, further workers have none; left out: all that the server sees."""
     takes_gpu_jobs: bool = True
     """Whether a worker takes jobs that ask for a graphics processor."""
+    job_memory_mb: PositiveInt | None = None
+    """Memory a worker may hold while it runs a job, in MB of 2^20 bytes; left out: all there is."""
+    cancel_grace_s: PositiveFloat = 60.0
+    """Seconds a job has to stop when it was asked to; then it is ended with its worker."""
     runner: Literal["local", "ray"] = "local"
     """What runs the workers: processes of this machine, or a Ray cluster (``castorch-server[ray]``)."""
     ray_address: str | None = None
@@ -101,6 +111,19 @@ class Settings(BaseSettings):
         return self.worker_threads or max(1, processors() // max(1, self.workers))
 
     @property
+    def job_memory_bytes(self) -> int | None:
+        """Memory a worker may hold while it runs a job."""
+        return None if self.job_memory_mb is None else self.job_memory_mb * MEBIBYTE
+
+    @property
+    def visible_gpus(self) -> tuple[str, ...] | None:
+        """The graphics processors to hand out, where somebody has named them."""
+        named = os.environ.get(VISIBLE)
+        if self.gpus is not None or named is None:
+            return self.gpus
+        return tuple(each for each in named.split(",") if each)
+
+    @property
     def spool_folder(self) -> Path:
         """Where request bodies wait."""
         return self.spool or self.data / "castorch-spool"
@@ -142,16 +165,21 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def worker_environment(settings: Settings) -> dict[str, str]:
+def worker_environment(settings: Settings, gpu: str | None = None) -> dict[str, str]:
     """Return the environment of a worker process: this one, the settings, threads and memory.
 
     The memory lines tell glibc to keep what it has: no blocks of their own from the kernel, never
     give the heap back, grow it in large steps. Training on a processor otherwise spends half its
     time on fresh pages. They are read before the process's first allocation, so they cannot be set
     by the worker itself; where the variables are set already they are left alone.
+
+    Args:
+        settings: of the server.
+        gpu: the graphics processor the worker has for itself; empty: none; None: as this process.
     """
     threads = {"OMP_NUM_THREADS": str(settings.threads), "MKL_NUM_THREADS": str(settings.threads)}
-    return {**_KEEP_MEMORY, **os.environ, **threads, **_exported(settings)}
+    devices = {} if gpu is None else {VISIBLE: gpu}
+    return {**_KEEP_MEMORY, **os.environ, **threads, **devices, **_exported(settings)}
 
 
 def is_worker_environment() -> bool:

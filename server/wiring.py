@@ -16,6 +16,7 @@ from actions.ports import Job, JobStore, Session
 from engine.errors import NotSupportedError
 from server.auth import Gate
 from server.jobs.events import JobSignals
+from server.jobs.guard import Limits
 from server.jobs.leases import Leases
 from server.jobs.local_runner import LocalRunner
 from server.jobs.runner import Runner
@@ -130,6 +131,7 @@ def worker_for(
         heartbeat_s=settings.heartbeat_s,
         poll_s=settings.poll_s,
         takes_gpu_jobs=settings.takes_gpu_jobs,
+        limits=Limits(settings.job_memory_bytes, settings.cancel_grace_s),
         bell=bell,
     )
 
@@ -147,6 +149,7 @@ def helper_context(settings: Settings, stores: SqlStores, job: Job, owner: str) 
         caslibs=bound.caslibs,
         caslib_roots=settings.caslib_roots,
         threads=settings.threads,
+        memory_bytes=settings.job_memory_bytes,
         job_id=job.id,
         checkpoint=stores.checkpoint_of(job.id, owner),
         attempt=job.attempt,

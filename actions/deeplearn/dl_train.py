@@ -120,5 +120,5 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
     """
     device = device_name(p.gpu)
     p = p.model_copy(update={"optimizer": with_routine(ctx, p.optimizer)})
-    with threads_of(ctx, p.n_threads), memory_told():
+    with threads_of(ctx, p.n_threads), memory_told(ctx.memory_bytes):
         return Training(ctx, p, device).run()

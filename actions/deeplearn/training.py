@@ -14,6 +14,7 @@ from actions.context import Context
 from actions.deeplearn.attempts import Attempts, Seeds
 from actions.deeplearn.companions import together
 from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_request
+from actions.deeplearn.fitting import batch_told
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
@@ -72,7 +73,8 @@ class Training:
             self.attempts.agree(self.replicas)
             self._load()
             self.log.start(self)
-            result = self._train(source, valid)
+            with batch_told(self):
+                result = self._train(source, valid)
         if self.replicas.rank:
             return ActionResult()
         self.log.end(result)

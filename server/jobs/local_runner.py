@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
@@ -19,6 +20,7 @@ from uuid import uuid4
 
 from actions.errors import StoreUnavailable
 from actions.ports import JobStore
+from engine.devices import gpu_count
 from server.jobs.events import JobSignals
 from server.settings import WORKER_COMMAND, Settings, worker_environment
 
@@ -42,7 +44,9 @@ def how_it_ended(code: int) -> str:
     if code >= 0:
         return f"worker process ended with code {code}"
     names = {each.value: f" ({each.name})" for each in signal.Signals}
-    return f"worker process ended with signal {-code}{names.get(-code, '')}"
+    # what the system does to a process when the memory of the machine is used up
+    killed = ", as when memory runs out" if code == -signal.SIGKILL else ""
+    return f"worker process ended with signal {-code}{names.get(-code, '')}{killed}"
 
 
 @dataclass
@@ -52,11 +56,15 @@ class LocalRunner:
     settings: Settings
     jobs: JobStore
     signals: JobSignals
+    count_gpus: Callable[[], int] = gpu_count
     _slots: list["_Slot"] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the worker processes; returns at once, they become ready by themselves."""
-        self._slots = [_Slot(self) for _ in range(self.settings.workers)]
+        gpus = self._gpus()
+        beyond = [""] * self.settings.workers if gpus else [None] * self.settings.workers
+        shares = [*gpus, *beyond][: self.settings.workers]
+        self._slots = [_Slot(self, gpu) for gpu in shares]
 
     def wake(self) -> None:
         """Make the workers look at the database now: there is a job, or a cancel request."""
@@ -71,6 +79,13 @@ class LocalRunner:
         for slot in self._slots:
             slot.end(max(0.0, deadline - time.monotonic()))
         self._slots = []
+
+    def _gpus(self) -> tuple[str, ...]:
+        """Return the graphics processors that the workers share, one each."""
+        named = self.settings.visible_gpus
+        if named is not None:
+            return named
+        return tuple(map(str, range(self.count_gpus())))
 
     @property
     def size(self) -> int:
@@ -96,8 +111,12 @@ class LocalRunner:
 class _Slot:
     """Keeps one worker process running, and cleans up behind it when it dies."""
 
-    def __init__(self, runner: LocalRunner) -> None:
+    def __init__(self, runner: LocalRunner, gpu: str | None) -> None:
         self._runner = runner
+        # one that has no graphics processor, where others have, leaves them the jobs for one
+        lacks = {"takes_gpu_jobs": False} if gpu == "" else {}
+        settings = runner.settings.model_copy(update=lacks)
+        self._environment = worker_environment(settings, gpu)
         self._closing = Event()
         self._lock = Lock()
         self.ready = Event()
@@ -162,7 +181,7 @@ class _Slot:
                 (*WORKER_COMMAND, "--piped", "--owner", owner),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=worker_environment(self._runner.settings),
+                env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the server, which then ends its workers
             )
             return self.process

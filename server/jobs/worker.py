@@ -19,10 +19,12 @@ from actions.ports import Job, JobState, JobStore
 from actions.results import Json, to_json
 from actions.run import run_action
 from actions.team import Block, Hire, Party
-from engine.errors import Cancelled
+from engine.devices import memory_told
+from engine.errors import Cancelled, EngineError
 from engine.train.checkpoint import Interrupted
 from engine.train.replicas import ReplicaLost
 from server.failures import failure
+from server.jobs.guard import Limits, end_process, guarded
 from server.logs import JOB
 from server.settings import Settings
 
@@ -198,7 +200,9 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
     """Run a job's action and return how it ended; every failure is an outcome."""
     try:
         # Unknown parameters were refused when the job was made, where its dialect refuses them.
-        result = run_action(open_context(), job.action, job.params, unknown="warn")
+        ctx = open_context()
+        with memory_told(ctx.memory_bytes):
+            result = run_action(ctx, job.action, job.params, unknown="warn")
         return Outcome("done", result=to_json(result))
     except Cancelled as error:
         return Outcome("cancelled", error=failure(error))
@@ -216,10 +220,6 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
             LOG.warning("the job goes on from its checkpoint when the database is back: %s", error)
             return Outcome("queued")
         return Outcome("failed", error=failure(error))
-    except MemoryError as error:
-        LOG.exception("out of memory")
-        short = JobFailed(f"the worker is out of memory: {error}", job=job.id)
-        return Outcome("failed", error=failure(short))
     except Exception as error:  # noqa: BLE001 - the one place where a job's failure is recorded
         return Outcome("failed", error=failure(error))
 
@@ -235,6 +235,7 @@ class Worker:
     poll_s: float
     bell: Bell
     takes_gpu_jobs: bool = True
+    limits: Limits = field(default_factory=Limits)
     _is_unsure: bool = False
 
     def work(self) -> None:
@@ -271,7 +272,10 @@ class Worker:
         self.bell.tell(f"state {job.id}")
         LOG.info("job starts", extra={"action": job.action, "owner": self.owner})
         self.bell.holds_resuming = job.resumes
-        with Reports(self.jobs, job, self.owner, self.heartbeat_s, self.bell) as reports:
+        with (
+            Reports(self.jobs, job, self.owner, self.heartbeat_s, self.bell) as reports,
+            guarded(self.limits, reports.cancelled, lambda why: self._give_up(job, why)),
+        ):
             outcome = run_job(job, lambda: self.context_for(job, reports))
         self.bell.holds_resuming = False
         self._record(job, outcome)
@@ -282,6 +286,14 @@ class Worker:
         )
         JOB.reset(token)
         gc.collect()
+
+    def _give_up(self, job: Job, why: EngineError) -> None:
+        """End a job that cannot be stopped in order, and this process with it."""
+        LOG.error("the job is ended with its worker: %s", why)
+        state: JobState = "cancelled" if isinstance(why, Cancelled) else "failed"
+        self._record(job, Outcome(state, error=failure(why)))
+        self.bell.tell(f"state {job.id}")
+        end_process()
 
     def _record(self, job: Job, outcome: Outcome) -> None:
         """Write down how a job ended, however long the database is away."""

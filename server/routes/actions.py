@@ -118,7 +118,10 @@ class _Call:
 
     def run(self) -> Response:
         body, is_earlier = run_once(self.resources, self.session.user, self.key(), self._work)
-        return answer(body, **({REPLAYED: "true"} if is_earlier else {}))
+        response = answer(body)
+        if is_earlier:
+            response.headers[REPLAYED] = "true"
+        return response
 
     def submit(self) -> Job:
         terms = Terms(self.headers.priority, key=self.key())

@@ -232,7 +232,7 @@ def test_events_of_a_process_that_dies_in_the_act_do_not_outlive_its_state(rig: 
     ("code", "reason"),
     [
         (3, "worker process ended with code 3"),
-        (-9, "worker process ended with signal 9 (SIGKILL)"),
+        (-9, "worker process ended with signal 9 (SIGKILL), as when memory runs out"),
         (-11, "worker process ended with signal 11 (SIGSEGV)"),
         (-99, "worker process ended with signal 99"),
     ],

@@ -57,6 +57,17 @@ def test_memory_of_python_and_of_a_graphics_processor_is_told_alike(error: Excep
         raise error
 
 
+def test_the_limit_of_a_job_is_told_with_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.devices.held_bytes", lambda: 300 << 20)
+    message = (
+        r"^the work does not fit into the 512 MB of a job, of which 300 MB are held; use a smaller "
+        r"mini-batch or buffer first, then a smaller model$"
+    )
+
+    with pytest.raises(MemoryExhausted, match=message), memory_told(512 << 20):
+        raise MemoryError
+
+
 def test_other_failures_of_torch_pass_through() -> None:
     with pytest.raises(RuntimeError, match="must match"), memory_told():
         torch.zeros(2) + torch.zeros(3)

@@ -97,3 +97,26 @@ def test_a_database_on_a_server_has_no_path_to_be_made_absolute() -> None:
     settings = Settings(database="postgresql://ann@db/x")
 
     assert settings.absolute.database == "postgresql://ann@db/x"
+
+
+def test_graphics_processors_are_those_that_were_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert Settings().visible_gpus is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-8a1")
+    assert Settings().visible_gpus == ("2", "GPU-8a1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert Settings().visible_gpus == ()
+    assert Settings(gpus=("7",)).visible_gpus == ("7",)
+
+
+def test_a_worker_sees_the_graphics_processor_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+
+    seen = [worker_environment(Settings(), gpu)["CUDA_VISIBLE_DEVICES"] for gpu in ("1", "", None)]
+
+    assert seen == ["1", "", "0,1"]
+
+
+def test_the_memory_of_a_job_is_given_in_mb() -> None:
+    assert Settings().job_memory_bytes is None
+    assert Settings(job_memory_mb=3).job_memory_bytes == 3 * 1024 * 1024

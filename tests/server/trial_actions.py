@@ -63,6 +63,48 @@ def train(ctx: Context, p: TrialParams) -> ActionResult:
     return ActionResult(values=values)
 
 
+@action("trial.compute")
+def compute(ctx: Context, p: TrialParams) -> ActionResult:
+    """Take a while in a request, and look at nothing meanwhile."""
+    del ctx
+    time.sleep(p.pause_s)
+    return ActionResult(values={"text": p.text})
+
+
+@action("trial.deaf", runs="job")
+def deaf(ctx: Context, p: TrialParams) -> ActionResult:
+    """Take a while as a job, and look at nothing meanwhile."""
+    ctx.report("note", {"text": "begun"})
+    time.sleep(p.pause_s)
+    return ActionResult(values={"text": p.text})
+
+
+@action("trial.hold", runs="job")
+def hold(ctx: Context, p: TrialParams) -> ActionResult:
+    """Hold so many MB of memory, and tell by which way it was refused."""
+    held = []
+    for _ in range(p.epochs):
+        held.append(bytearray(1 << 20))
+        ctx.report("batch", {"held": len(held)})
+    time.sleep(p.pause_s)
+    return ActionResult(values={"held": len(held)})
+
+
+@action("trial.exhaust", runs="job")
+def exhaust(ctx: Context, p: TrialParams) -> ActionResult:
+    """Ask for more memory than any machine has."""
+    del ctx
+    return ActionResult(values={"text": p.text, "length": len(bytearray(1 << 60))})
+
+
+@action("trial.devices", runs="job")
+def devices(ctx: Context, p: TrialParams) -> ActionResult:
+    """Tell which graphics processors the worker sees."""
+    time.sleep(p.pause_s)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return ActionResult(values={"visible": visible, "pid": os.getpid(), "job": ctx.job_id})
+
+
 @action("trial.diverge", runs="job")
 def diverge(ctx: Context, p: TrialParams) -> ActionResult:
     """Fail in a declared way, as a job."""

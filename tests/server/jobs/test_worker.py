@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from actions.context import Context
 from actions.errors import Conflict, StoreFull, StoreUnavailable
+from actions.memory import MemoryStores
 from actions.ports import PLAIN, Job, JobEvent, JobState, Session, Terms
 from actions.results import Json
 from engine.train.checkpoint import Interrupted
@@ -207,13 +209,20 @@ def test_a_stopped_worker_fails_its_job() -> None:
     }
 
 
-def test_a_job_without_memory_fails_as_such() -> None:
-    outcome = run_job(JOB, lambda: raising(MemoryError("1 TiB")))
+def test_the_memory_of_a_job_is_told(
+    trials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del trials
+    monkeypatch.setattr("engine.devices.held_bytes", lambda: 90 << 20)
+    ctx = MemoryStores(tmp_path).context(memory_bytes=100 << 20)
+
+    outcome = run_job(replace(JOB, action="trial.exhaust", params={}), lambda: ctx)
 
     assert outcome.error == {
-        "code": "job.failed",
-        "message": "the worker is out of memory: 1 TiB",
-        "details": {"job": "j1"},
+        "code": "device.memory",
+        "message": "the work does not fit into the 100 MB of a job, of which 90 MB are held; use "
+        "a smaller mini-batch or buffer first, then a smaller model",
+        "details": {"limit_bytes": 100 << 20, "held_bytes": 90 << 20},
     }
 
 

@@ -239,14 +239,15 @@ def test_a_long_answer_is_not_kept(client: httpx.Client) -> None:
 
 
 def test_a_job_with_a_key_is_the_same_job_however_it_is_waited_for(working: Running) -> None:
-    call = {"json": {"epochs": 1, "text": "k"}}
+    body = {"epochs": 1, "text": "k"}
     key = {"Idempotency-Key": "a job"}
 
     accepted = working.client.post(
-        "/v1/actions/trial.train", headers={**key, "Prefer": "respond-async"}, **call
+        "/v1/actions/trial.train", headers={**key, "Prefer": "respond-async"}, json=body
     ).json()["job"]["id"]
     told = [
-        working.client.post("/v1/actions/trial.train", headers=key, **call).json() for _ in range(2)
+        working.client.post("/v1/actions/trial.train", headers=key, json=body).json()
+        for _ in range(2)
     ]
 
     assert {each["job"] for each in told} == {accepted}
