@@ -48,16 +48,22 @@ def open_store(ctx: Context, ref: TableRef) -> tuple[TableInfo, Pieces]:
         InvalidFile: it is no store.
     """
     info = ctx.tables.find(ref.address, "data")
-    schema = ctx.tables.schema(info)
-    if STATE not in schema.names or not _is_bytes(schema.field(STATE).type):
-        raise InvalidFile(
-            f"the table {info.name!r} is no store, expected a column {STATE!r} of bytes, as "
-            "dlExportModel and astore.upload make it",
-            table=info.name,
-            caslib=info.caslib,
-        )
+    check_store(f"the table {info.name!r}", ctx.tables.schema(info))
     size = sum(map(len, _pieces(ctx, info)))
     return info, Pieces(f"the store {info.name!r}", size, _pieces(ctx, info))
+
+
+def check_store(label: str, schema: pa.Schema) -> None:
+    """Check that a table with these columns is a store.
+
+    Raises:
+        InvalidFile: it is none.
+    """
+    if STATE not in schema.names or not _is_bytes(schema.field(STATE).type):
+        raise InvalidFile(
+            f"{label} is no store, expected a column {STATE!r} of bytes, as dlExportModel and "
+            "astore.upload make it"
+        )
 
 
 def whole_store(ctx: Context, ref: TableRef) -> tuple[TableInfo, bytes]:
@@ -81,10 +87,11 @@ def whole_store(ctx: Context, ref: TableRef) -> tuple[TableInfo, bytes]:
 
 def open_file(path: Path, name: str) -> Pieces:
     """Return the bytes of a file, which are read as they are taken."""
-    return Pieces(f"the file {name!r}", path.stat().st_size, _blocks(path))
+    return Pieces(f"the file {name!r}", path.stat().st_size, blocks(path))
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def blocks(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, piece by piece."""
     with path.open("rb") as file:
         while block := file.read(PIECE_BYTES):
             yield block

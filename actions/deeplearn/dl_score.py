@@ -14,7 +14,7 @@ from actions.params import ActionParams, LayerName, OutTable, TableRef, Variable
 from actions.registry import action
 from actions.results import ActionResult
 from engine.devices import memory_told
-from engine.layers.base import Aliases
+from engine.layers.base import Aliases, Synonyms
 
 Never = Literal["NONE"]
 
@@ -42,8 +42,9 @@ class ScoreOptions(ActionParams):
     """A table of the outputs of layers."""
     layers: Annotated[tuple[LayerName, ...], Aliases("layerList")] = ()
     """Layers in ``layerOut``; left out: all."""
-    layer_image_type: Literal["WIDE", "JPG"] = "WIDE"
-    """WIDE gives a column for every number of a layer's output; JPG is not supported yet."""
+    layer_image_type: Annotated[Literal["WIDE", "JPG", "PNG"], Synonyms({"JPEG": "JPG"})] = "WIDE"
+    """WIDE gives a column for every number of a layer's output, JPG and (ours) PNG an image for
+    every map of it, its smallest value black and its largest white."""
     display_class_score_info: Literal["ALL", "NONE"] = "NONE"
     """Also answer with counts per level."""
     text_parms: TextParms | None = None

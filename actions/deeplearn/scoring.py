@@ -26,7 +26,7 @@ from engine.data.columns import Columns
 from engine.data.schema import Schema, SchemaRequest
 from engine.data.variables import ImageInput, NominalTarget
 from engine.devices import choose_device
-from engine.errors import Cancelled, NotSupportedError, WeightsError
+from engine.errors import Cancelled, WeightsError
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
 from engine.layers.input import Input
@@ -96,11 +96,6 @@ class Scoring:
 
     def run(self) -> ActionResult:
         """Score, store, and answer."""
-        if self.p.layer_out is not None and self.p.layer_image_type == "JPG":
-            raise NotSupportedError(
-                "parameter 'layerImageType' got 'JPG', which is not supported yet; expected 'WIDE'",
-                parameter="layerImageType",
-            )
         scorer = self.scorer
         with ExitStack() as stack:
             inner = scorer.layer_columns if self.within else ()
@@ -180,6 +175,7 @@ class Scoring:
             encode_name=self.p.encode_name,
             top_probs=self.p.top_probs,
             layers=self.layers,
+            layer_image_type=self.p.layer_image_type,
             batch_rows=min((size for size in sizes if size is not None), default=BATCH_ROWS),
             device=choose_device(self.device),
             embeddings=embeddings(self.ctx, self.p.text_parms),

@@ -8,6 +8,7 @@ from actions.files.columnar import ARROW_MAGIC, PARQUET_MAGIC, read_arrow, read_
 from actions.files.csv_text import CsvOptions, read_csv
 from actions.files.declared import ImportVars
 from actions.files.json_rows import read_json
+from actions.files.model import read_model_file
 from actions.files.pictures import read_archive, read_folder
 from actions.files.rows import Rows
 from actions.files.sashdat import MAGIC as SASHDAT_MAGIC
@@ -19,7 +20,7 @@ ZIP_MAGIC = b"PK\x03\x04"
 STREAM_MAGIC = b"\xff\xff\xff\xff"
 """How an Arrow IPC stream begins."""
 
-FileType = Literal["AUTO", "CSV", "PARQUET", "ARROW", "JSON", "IMAGES", "SASHDAT"]
+FileType = Literal["AUTO", "CSV", "PARQUET", "ARROW", "JSON", "IMAGES", "SASHDAT", "MODEL"]
 
 _ENDINGS: dict[str, FileType] = {
     ".csv": "CSV",
@@ -34,6 +35,7 @@ _ENDINGS: dict[str, FileType] = {
     ".ndjson": "JSON",
     ".zip": "IMAGES",
     ".sashdat": "SASHDAT",
+    ".safetensors": "MODEL",
 }
 
 
@@ -96,6 +98,8 @@ def open_rows(path: Path, options: ImportOptions, name: str = "") -> Rows:
             return read_archive(path)
         case "SASHDAT":
             return read_sashdat(path)
+        case "MODEL":
+            return read_model_file(path)
         case _:
             return read_csv(path, csv_options(settled))
 

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from inspect import getdoc
 
 import castorch
-from castorch import _commands, _network_commands
+from castorch import _commands, _export_commands, _network_commands
 from castorch._errors import CastorchError
 
 GROUP = "castorch.commands"
@@ -132,6 +132,24 @@ COMMANDS: dict[str, tuple[_commands.Command, tuple[Option, ...]]] = {
             _option("--copy-vars", help="columns a,b to carry over to it"),
             QUIET,
             JSON,
+        ),
+    ),
+    "export": (
+        _export_commands.export,
+        (
+            _option("name", help="model, or with --tensorboard the id of a job"),
+            _option("--weights", help="weight table; left out: MODEL_weights"),
+            _option("--out", help="model file to write, in .safetensors"),
+            _option("--tensorboard", metavar="FOLDER", help="log folder to write events to"),
+        ),
+    ),
+    "import": (
+        _export_commands.import_model,
+        (
+            _option("file", help="model file, in .safetensors"),
+            _option("--name", help="name of the model; left out: that of the file"),
+            _option("--weights", help="weight table to write; left out: NAME_weights"),
+            REPLACE,
         ),
     ),
     "jobs": (_commands.jobs, (JSON,)),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from json import loads
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from castorch._errors import (
 from castorch._request import Request
 from castorch._results import Result, read_result
 from castorch._spelling import snake_keys
+from castorch._tensorboard import export_events
 
 if TYPE_CHECKING:
     from castorch._transport import Transport
@@ -186,9 +188,27 @@ class Job:
         return self
 
     def metrics(self, kind: str = "epoch") -> list[dict[str, Any]]:
-        """Return the numbers of each epoch (or ``batch``) so far, in snake_case."""
-        request = Request("GET", self._path() + "/metrics", query={"kind": kind})
-        return [snake_keys(each) for each in self._transport.send(request).json()["metrics"]]
+        """Return the numbers of each epoch (or ``batch``) so far, with their time."""
+        found: list[dict[str, Any]] = []
+        cursor: int | None = 0
+        while cursor is not None:
+            query = {"kind": kind, "cursor": cursor}
+            request = Request("GET", self._path() + "/metrics", query=query)
+            page = self._transport.send(request).json()
+            found += [snake_keys(each) for each in page["metrics"]]
+            cursor = page.get("cursor")
+        return found
+
+    def export_events(self, folder: str | Path) -> Path:
+        """Write what the job measured for TensorBoard, and return the folder of the event file.
+
+        Args:
+            folder: the log folder of TensorBoard; the job gets a folder of its id in it.
+
+        Raises:
+            MissingExtra: TensorBoard is not installed.
+        """
+        return export_events(self, folder)
 
     def _is_over(self, patience: _Patience) -> bool:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
+from uuid import uuid4
 
 from castorch._history import History, Scored
 from castorch._job import Job
@@ -284,6 +286,29 @@ class Model:
             **more,
         )
         return Model(self._session, name, self.caslib), result
+
+    def export(self, path: str | Path, *, weights: Table | str | None = None) -> Path:
+        """Write the model and its weights to a local model file, and return its path.
+
+        Args:
+            path: ends in ``.safetensors``.
+            weights: the weight table; None is ``<model>_weights``.
+
+        Raises:
+            InvalidInput: the path has another ending.
+            WeightsError: the weights do not belong to the model.
+        """
+        store = self._session.table(passing(self.name), self.caslib)
+        self._session.run(
+            "deepLearn.dlExportModel",
+            model_table=self,
+            init_weights=weights or self._address(self._default_weights),
+            cas_out=self._output(store.name),
+        )
+        try:
+            return store.save(path)
+        finally:
+            store.drop()
 
     def drop(self) -> None:
         """Remove the model; weight tables stay.

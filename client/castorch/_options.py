@@ -89,7 +89,7 @@ class ScoreOptions(TypedDict, total=False):
     text_parms: Mapping[str, Any]
     layer_out: str
     layers: Sequence[str]
-    layer_image_type: Literal["JPG", "WIDE"]
+    layer_image_type: Literal["JPG", "PNG", "WIDE"]
     display_class_score_info: Literal["ALL", "NONE"]
     buffer_size: int
     n_threads: int

@@ -13,7 +13,7 @@ from uuid import uuid4
 from castorch._declare import read_declaration
 from castorch._errors import ProtocolFailed
 from castorch._job import Job, find_job
-from castorch._model import Model
+from castorch._model import Model, passing
 from castorch._options import Choices
 from castorch._request import Answer, Request
 from castorch._results import Result, ResultTable, read_result
@@ -173,6 +173,41 @@ class Session:
     def open_model(self, name: str, caslib: str | None = None) -> Model:
         """Return a handle on a model; whether it exists shows when it is used."""
         return Model(self, name, caslib)
+
+    def import_model(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        weights: str | None = None,
+        replace: bool = False,
+    ) -> Model:
+        """Make a model and its weight table of a local model file, and return the model.
+
+        Args:
+            name: of the model; one that is there already must have the same layers.
+            path: a file of :meth:`Model.export`, which ends in ``.safetensors``.
+            weights: name of the weight table; None is ``<name>_weights``.
+            replace: replace a weight table of that name.
+
+        Raises:
+            InvalidInput: the path leads nowhere, or has another ending.
+            DataError: it is no model file.
+            WeightsError: there is another model of that name.
+            TableExists: the weight table exists and ``replace`` is false.
+        """
+        store = self.upload(passing(name), path)
+        try:
+            self.run(
+                "deepLearn.dlImportModelWeights",
+                model_table=name,
+                model_weights={"name": weights or f"{name}_weights", "replace": replace},
+                format_type="CASTORCH",
+                rstore=store,
+            )
+        finally:
+            store.drop()
+        return self.open_model(name)
 
     def declare(
         self,

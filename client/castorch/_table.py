@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 1 << 20
 ARROW = "application/vnd.apache.arrow.stream"
-FORMATS = {".csv": "text/csv", ".arrow": ARROW, ".arrows": ARROW, ".parquet": ARROW}
+FORMATS = {
+    ".csv": "text/csv",
+    ".arrow": ARROW,
+    ".arrows": ARROW,
+    ".parquet": ARROW,
+    ".safetensors": "application/octet-stream",
+}
 
 
 class Table:
@@ -167,7 +173,8 @@ class Table:
         """Write all rows to a local file, and return its path; nothing is left when it fails.
 
         Args:
-            path: ends in ``.csv``, ``.arrow`` (a stream) or ``.parquet``.
+            path: ends in ``.csv``, ``.arrow`` (a stream) or ``.parquet``; a store of
+                dlExportModel becomes a model file in ``.safetensors``.
             where: a condition rows must meet.
 
         Raises:

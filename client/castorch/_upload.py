@@ -29,6 +29,7 @@ FILE_TYPES = {
     ".jsonl": "json",
     ".ndjson": "json",
     ".zip": "images",
+    ".safetensors": "model",
 }
 CONTENT_TYPES = {
     "csv": "text/csv",
@@ -36,6 +37,7 @@ CONTENT_TYPES = {
     "arrow": "application/vnd.apache.arrow.stream",
     "json": "application/x-ndjson",
     "images": "application/zip",
+    "model": "application/octet-stream",
 }
 ARROW_FILE_MAGIC = b"ARROW1"
 IMAGE_STACK_AXES = frozenset({3, 4})

@@ -17,8 +17,9 @@ from engine.data.encode import Encoded, Encoder
 from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.graph.infer import infer_shapes
+from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
-from engine.score.outputs import OutputColumn, Values, layer_columns
+from engine.score.outputs import OutputColumn, Values
 from engine.score.summary import LOSS, ScoreSummary
 from engine.score.sums import State
 
@@ -69,6 +70,7 @@ class Scorer:
         encode_name: see :func:`engine.score.outputs.output_layout`.
         top_probs: likewise.
         layers: names of layers whose outputs are returned too; the model was compiled for them.
+        layer_image_type: as numbers, or as an image per map.
         batch_rows: most rows encoded and scored at a time; fewer where the widest layer would
             hold more than ``WIDEST_VALUES``. It changes speed and memory only.
         embeddings: vectors of the terms of texts, in place of those kept with the schema.
@@ -80,6 +82,7 @@ class Scorer:
     encode_name: bool = True
     top_probs: int | None = None
     layers: Sequence[str] = ()
+    layer_image_type: ImageType = "WIDE"
     batch_rows: int = BATCH_ROWS
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     embeddings: Embeddings | None = None
@@ -104,7 +107,7 @@ class Scorer:
     @cached_property
     def layer_columns(self) -> tuple[OutputColumn, ...]:
         """The columns of the layer outputs, known before any row is."""
-        return tuple(column for _, columns in self._layer_layouts for column in columns)
+        return tuple(column for each in self._layer_outputs.values() for column in each.columns)
 
     @cached_property
     def rows_at_a_time(self) -> int:
@@ -114,13 +117,16 @@ class Scorer:
         return min(self.batch_rows, max(LEAST_ROWS, WIDEST_VALUES // widest))
 
     @cached_property
-    def _layer_layouts(self) -> list[tuple[str, tuple[OutputColumn, ...]]]:
+    def _layer_outputs(self) -> dict[str, LayerOutput]:
         if not self.layers:
-            return []
+            return {}
         graph = self.model.graph
         shapes = infer_shapes(graph, self.model.options)
         nodes = [graph.node(name) for name in self.layers]
-        return [(node.name, layer_columns(node.id, shapes[node.name] or ())) for node in nodes]
+        return {
+            node.name: LayerOutput(node.id, shapes[node.name] or (), self.layer_image_type)
+            for node in nodes
+        }
 
     def score(self, batches: Iterable[Columns]) -> Iterator[ScoredBatch]:
         """Yield the scores of every batch, as many rows as it has and in their order.
@@ -224,12 +230,11 @@ class Scorer:
 
     def _layer_values(self, outputs: dict[str, Tensor]) -> Values:
         values: dict[str, Array] = {}
-        for name, columns in self._layer_layouts:
+        for name, layer in self._layer_outputs.items():
             found = outputs[name]
             if name in self.model.tasks:
                 found = self.model.tasks[name].predict(found)
-            wide = found.flatten(1).double().cpu().numpy().T
-            values.update(zip((column.name for column in columns), wide, strict=True))
+            values.update(layer.write(found))
         return values
 
 

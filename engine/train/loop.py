@@ -27,6 +27,8 @@ from engine.weights import Chunk, load_weights, read_weights
 
 EVENT_SECONDS = 0.1
 """Least time between two batch events of an epoch, its first and last excepted."""
+EVERY_BATCH = 3
+"""From this logLevel on there is an event of every mini-batch."""
 
 CONVOLUTION_AXES = 4
 """Axes of a convolution's weights; where there are any, images lie channels-last."""
@@ -82,7 +84,8 @@ class Trainer:
         valid: a table to measure, every ``valid_freq`` epochs and after the last one.
         batch_rows: observations of a mini-batch over all threads.
         seed: of dropout; starting values belong to the model.
-        on_event: told of every epoch, and of batches at most ten times a second.
+        on_event: told of every epoch, and of batches at most ten times a second, or of every one
+            with logLevel 3.
         cancelled: asked before every batch.
         keep_best: copy the weights whenever an epoch is the best so far.
         on_failure: given how a run went that diverges, with its best weights, if it kept any.
@@ -245,7 +248,8 @@ class Run:
             rate, rows = self._rate(self.updates), self._step(batch)
             self.updates += 1
             self.batch += 1
-            if self.trainer.clock() - told >= EVENT_SECONDS:
+            is_due = self.trainer.clock() - told >= EVENT_SECONDS
+            if is_due or self.options.log_level >= EVERY_BATCH:
                 self._tell(rows, rate)
                 told = self.trainer.clock()
             self.seconds = self.trainer.clock() - start

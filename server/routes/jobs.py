@@ -80,12 +80,13 @@ def list_metrics(
     limit: Annotated[int, Query(ge=1, le=1_000_000)] = 100_000,
     cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
-    """Return what a training has measured, an object an epoch or a mini-batch."""
+    """Return what a training has measured and when, an object an epoch or a mini-batch."""
     jobs = resources.stores.jobs
     jobs.find(job_id, user)
     events = jobs.events(job_id, after=cursor, kind=kind, limit=limit)
     more = events[-1].seq if len(events) == limit else None
-    return answer({"metrics": [dict(event.data) for event in events], "cursor": more})
+    found: list[Json] = [{**event.data, "time": _iso(event.time)} for event in events]
+    return answer({"metrics": found, "cursor": more})
 
 
 @router.get("/{job_id}/events", response_class=StreamingResponse)

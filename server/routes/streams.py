@@ -8,8 +8,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv, ipc
 
+from actions.model_files import STATE, check_store
+
 ARROW = "application/vnd.apache.arrow.stream"
 CSV = "text/csv"
+MODEL = "application/octet-stream"
 
 Encoder = Callable[[pa.Schema, Iterator[pa.RecordBatch]], Iterator[bytes]]
 
@@ -40,7 +43,17 @@ def csv_stream(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator
             yield from sink.take()
 
 
-ENCODERS: dict[str, Encoder] = {ARROW: arrow_stream, CSV: csv_stream}
+def model_stream(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+    """Return the model file that a store holds, piece by piece.
+
+    Raises:
+        InvalidFile: the table is no store; told before the first byte.
+    """
+    check_store("the table", schema)
+    return (piece for batch in batches for piece in batch.column(STATE).to_pylist() if piece)
+
+
+ENCODERS: dict[str, Encoder] = {ARROW: arrow_stream, CSV: csv_stream, MODEL: model_stream}
 """How a table is written for each media type."""
 
 

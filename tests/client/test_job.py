@@ -159,7 +159,15 @@ def test_metrics_are_in_snake_case() -> None:
     server = FakeServer({f"GET {PATH}/metrics": {"metrics": [{"epoch": 0, "fitError": 0.5}]}})
 
     assert started(server).metrics("batch") == [{"epoch": 0, "fit_error": 0.5}]
-    assert server.last.url.query == b"kind=batch"
+    assert server.last.url.query == b"kind=batch&cursor=0"
+
+
+def test_metrics_are_read_page_by_page() -> None:
+    first, rest = {"metrics": [{"epoch": 0}], "cursor": 7}, {"metrics": [{"epoch": 1}]}
+    server = FakeServer({f"GET {PATH}/metrics": [first, rest]})
+
+    assert started(server).metrics() == [{"epoch": 0}, {"epoch": 1}]
+    assert server.last.url.query == b"kind=epoch&cursor=7"
 
 
 def test_the_client_lists_jobs_and_finds_one() -> None:

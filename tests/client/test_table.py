@@ -109,7 +109,7 @@ def test_a_file_of_another_ending_is_refused() -> None:
     with pytest.raises(
         InvalidInput,
         match=r"^the file 't.xlsx' got the ending '.xlsx', "
-        r"expected one of .csv, .arrow, .arrows, .parquet$",
+        r"expected one of .csv, .arrow, .arrows, .parquet, .safetensors$",
     ):
         FakeServer().session().table("t").save("t.xlsx")
 

@@ -51,7 +51,7 @@ def test_a_file_of_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidInput,
         match=r"^the file 'a.xlsx' got the ending '.xlsx', expected one of .csv, .parquet, .arrow, "
-        r".arrows, .feather, .json, .jsonl, .ndjson, .zip$",
+        r".arrows, .feather, .json, .jsonl, .ndjson, .zip, .safetensors$",
     ):
         open_source(path)
 

@@ -11,7 +11,7 @@ from actions.errors import ColumnNotFound, InvalidParameters, TableExists, Table
 from actions.memory import MemoryStores
 from actions.ports import Name
 from actions.results import Json
-from engine.errors import Cancelled, DataError, EngineError, NotSupportedError, WeightsError
+from engine.errors import Cancelled, DataError, EngineError, WeightsError
 from tests.actions.house import (
     SMALL_CNN,
     SMALL_DNN,
@@ -205,11 +205,6 @@ class TestFlowers:
             r"^the table 'flowers' has no column 'idd'; did you mean 'id'\?$",
         ),
         (
-            {"layerOut": "a", "layerImageType": "jpg"},
-            NotSupportedError,
-            r"^parameter 'layerImageType' got 'JPG', which is not supported yet; expected 'WIDE'$",
-        ),
-        (
             {"layerOut": "a", "layers": "fc9"},
             EngineError,
             r"^the layer 'fc9' does not exist in model 'net'; did you mean 'fc1'\?$",
@@ -342,3 +337,31 @@ def test_model_info_checks_weights_against_the_model(run: Run, ctx: Context) -> 
     message = r"^weights 'w' belong to another model than 'less': layer 'out' \(output\) got "
     with pytest.raises(WeightsError, match=message):
         run("deepLearn.modelInfo", modelTable="less", initWeights="w")
+
+
+@pytest.mark.parametrize(("image_type", "head"), [("jpg", b"\xff\xd8\xff"), ("PNG", b"\x89PNG")])
+def test_maps_of_layers_are_images_and_vectors_stay_numbers(
+    run: Run, ctx: Context, image_type: str, head: bytes
+) -> None:
+    build(run, SMALL_CNN)
+    draw = np.random.default_rng(1)
+    pictures = [picture(draw.integers(0, 256, (4, 4))) for _ in range(3)]
+    put(ctx, "pictures", {"_image_": [*pictures, None], "_label_": ["a", "b", "a", "b"]})
+    raw: dict[str, Any] = {"table": "pictures", "modelTable": "net"}
+    run("deepLearn.dlTrain", **raw, modelWeights="w", optimizer={"maxEpochs": 1})
+
+    run(
+        "deepLearn.dlScore",
+        **raw,
+        initWeights="w",
+        layerOut="maps",
+        layers=["conv1", "out"],
+        layerImageType=image_type,
+    )
+
+    rows = rows_of(ctx, "maps")
+    assert list(rows[0]) == [
+        *("_LayerAct_1_IMG_0_", "_LayerAct_1_IMG_1_", "_LayerAct_3_0_0_0_", "_LayerAct_3_0_0_1_")
+    ]
+    assert [row["_LayerAct_1_IMG_0_"][:3] == head[:3] for row in rows[:3]] == [True] * 3
+    assert rows[3]["_LayerAct_1_IMG_0_"] is None

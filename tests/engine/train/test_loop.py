@@ -127,6 +127,20 @@ def test_rows_are_taken_as_stored_unless_a_record_seed_is_given() -> None:
     assert not np.array_equal(other.weights, drawn.weights)
 
 
+def test_plain_descent_takes_slice_after_slice_and_moves_all_parameters() -> None:
+    # F78: rows index * 8 to (index + 1) * 8, half the squared error, in float64 by hand
+    case = Case()
+    weights, bias = case.weights[:3].astype(np.float64), float(case.weights[3])
+    for first in range(0, ROWS, 8):
+        x, y = X[first : first + 8], Y[first : first + 8]
+        fault = x @ weights + bias - y
+        weights, bias = weights - 0.1 * (fault @ x) / 8, bias - 0.1 * fault.mean()
+
+    case.train(optimizer("VANILLA", 0.1, max_epochs=1), 8)
+
+    np.testing.assert_allclose(case.weights, [*weights, bias], rtol=1e-5)
+
+
 @pytest.mark.parametrize("record_seed", [None, 7])
 def test_streaming_and_resident_tables_give_the_same_weights(record_seed: int | None) -> None:
     resident, streamed = Case(LABELS), Case(LABELS)
@@ -227,6 +241,14 @@ def test_events_of_batches_come_at_most_ten_times_a_second() -> None:
     case.train(optimizer(), 1, clock=lambda: next(ticks) * 0.03)
     told = [event for event in case.events if isinstance(event, BatchEvent)]
     assert 5 < len(told) < ROWS
+
+
+def test_with_the_highest_log_level_there_is_an_event_of_every_batch() -> None:
+    case = Case()
+    case.train(optimizer(max_epochs=2, log_level=3), 8, clock=lambda: 0.0)
+
+    told = [(e.epoch, e.batch) for e in case.events if isinstance(e, BatchEvent)]
+    assert told == [(epoch, batch) for epoch in (0, 1) for batch in (1, 2, 3, 4, 5)]
 
 
 def test_a_batch_event_is_of_its_own_batch() -> None:

@@ -2,6 +2,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 
 import httpx
 import pytest
@@ -157,10 +158,12 @@ def test_metrics_are_objects_of_one_kind_in_order(working: Running) -> None:
     epochs = working.client.get(f"/v1/jobs/{job}/metrics").json()
     batches = working.client.get(f"/v1/jobs/{job}/metrics", params={"kind": "batch"}).json()
 
+    times = [datetime.fromisoformat(each.pop("time")) for each in epochs["metrics"]]
     assert epochs == {
         "metrics": [{"epoch": n, "epochs": 3, "loss": 1.0 / n} for n in (1, 2, 3)],
         "cursor": None,
     }
+    assert times == sorted(times)
     assert [each["batch"] for each in batches["metrics"]] == [1, 1, 1]
 
 

@@ -1,9 +1,12 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pytest
 from pyarrow import ipc
 
-from server.routes.streams import arrow_stream, csv_stream
+from actions.errors import InvalidFile
+from actions.model_files import STORE_SCHEMA
+from server.routes.streams import arrow_stream, csv_stream, model_stream
 
 TYPES: dict[str, pa.DataType] = {
     "n": pa.int64(),
@@ -63,3 +66,20 @@ def test_csv_has_one_header_quoted_text_and_binary_values_as_base64() -> None:
 
 def test_csv_of_no_rows_is_its_header() -> None:
     assert b"".join(csv_stream(SCHEMA, batches(0))) == b'"n","text","image","list"\n'
+
+
+def test_a_store_streams_as_the_file_it_holds() -> None:
+    rows = [{"_index_": 0, "_state_": b"ab"}, {"_index_": 1, "_state_": b"c"}]
+    batch = pa.RecordBatch.from_pylist(rows, schema=STORE_SCHEMA)
+
+    assert b"".join(model_stream(STORE_SCHEMA, iter([batch, batch]))) == b"abcabc"
+
+
+def test_a_table_that_is_no_store_does_not_begin_to_stream() -> None:
+    with pytest.raises(InvalidFile) as caught:
+        model_stream(SCHEMA, batches(1))
+
+    assert caught.value.message == (
+        "the table is no store, expected a column '_state_' of bytes, as dlExportModel and "
+        "astore.upload make it"
+    )
