@@ -190,7 +190,8 @@ class Output(Weighted, TaskLayer):
         if self._steps is not None:
             return self._infer_steps(sources, self._steps)
         size = flat_size(sources)
-        self._check_size(size)
+        if self._target is not None:  # until data is seen the model may still change, as in CAS
+            self._check_size(size)
         return (size,)
 
     @property

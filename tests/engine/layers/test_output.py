@@ -105,7 +105,8 @@ def test_a_loss_alone_has_as_many_neurons_as_its_source_has_values() -> None:
         "has neurons"
     )
     with pytest.raises(ShapeError, match=f"^{message}$"):
-        Output(n=3, full_connect=False).infer([(4,)], DEFAULTS)
+        Output(n=3, full_connect=False).bind(LEVELS).infer([(4,)], DEFAULTS)
+    assert Output(n=3, full_connect=False).infer([(4,)], DEFAULTS) == (4,)
 
 
 @pytest.mark.parametrize(
