@@ -1,4 +1,5 @@
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from actions.answers import made
 from actions.context import Context
@@ -13,7 +14,10 @@ from engine.layers.base import Aliases
 class DlImportModelWeightsParams(ActionParams):
     """Parameters of deepLearn.dlImportModelWeights."""
 
-    later = ("dataSpecs", "textEmbeddingDim")
+    later: ClassVar[Mapping[str, str]] = {
+        "dataSpecs": "the layers of the model say what they take",
+        "textEmbeddingDim": "textParms of dlTrain say how texts are read",
+    }
 
     model_table: Annotated[TableRef, Aliases("model")]
     """The model the weights are for; with ``formatType`` CASTORCH it is made if there is none."""

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actions.context import Context
 from actions.deeplearn.dl_train import DlTrainParams
 from actions.deeplearn.processors import device_name, threads_of
@@ -11,6 +14,10 @@ from engine.devices import memory_told
 
 class DlTuneParams(DlTrainParams):
     """Parameters of deepLearn.dlTune: those of dlTrain, with ranges in the optimizer."""
+
+    partly: ClassVar[Mapping[str, str]] = {
+        "n_workers": "more than 1: trials run one after the other in one worker"
+    }
 
     optimizer: TuneOptimizer
     """How the weights are found; options that may be a range are searched where they are one."""
@@ -36,9 +43,10 @@ def dl_tune(ctx: Context, p: DlTuneParams) -> ActionResult:
         InvalidParameters: there is no range, or one does not fit its option.
         DeviceError: there is no such graphics processor.
         TableExists: a weight table exists and ``replace`` is false.
+        NotSupportedError: several workers are asked for.
         Cancelled: the caller asked to stop; nothing is stored.
     """
     device = device_name(p.gpu)
     p = p.model_copy(update={"optimizer": with_routine(ctx, p.optimizer)})
-    with threads_of(ctx, p.n_threads), memory_told():
+    with threads_of(ctx, p.n_threads), memory_told(ctx.memory_bytes):
         return Tuning(ctx, p, device).run()

@@ -29,7 +29,7 @@ from actions.results import ActionResult, Json
 from engine.data.batches import BatchSource
 from engine.data.schema import Schema
 from engine.devices import memory_told
-from engine.errors import MemoryExhausted, TrainingError
+from engine.errors import MemoryExhausted, NotSupportedError, TrainingError
 from engine.train.checkpoint import Checkpoint
 from engine.train.config import Metric, resolved_seed
 from engine.train.history import EpochEvent
@@ -141,6 +141,12 @@ class Tuning:
         return [[info.id, info.version] for info in infos]
 
     def _check(self) -> None:
+        if self.p.n_workers > 1:
+            raise NotSupportedError(
+                f"parameter 'nWorkers' of deepLearn.dlTune got {self.p.n_workers}, which is not "
+                "supported yet: trials run one after the other in one worker; expected 1",
+                parameter="nWorkers",
+            )
         check_ranges(self.p.optimizer, self.ranges)
         if self.p.valid_table is None and self.objective in ("VALIDLOSS", "VALIDERROR"):
             raise InvalidParameters(
@@ -185,7 +191,7 @@ class Tuning:
                 raise FellBehind
 
         try:
-            with memory_told():
+            with memory_told(self.ctx.memory_bytes):
                 self._train(outcome, watch, source, valid)
         except FellBehind:
             outcome.state, outcome.objective = "pruned", self._value(outcome.history[-1])

@@ -35,6 +35,8 @@ ACTION_NAMES = {
     "castorch.tokenizeText",
     "deepLearn.addLayer",
     "deepLearn.buildModel",
+    "deepLearn.dlExportModel",
+    "deepLearn.dlImportModelWeights",
     "deepLearn.dlJoin",
     "deepLearn.dlLabelTarget",
     "deepLearn.dlPrune",
@@ -158,9 +160,15 @@ def test_the_names_of_actions_are_these() -> None:
     assert {alias for each in ACTIONS.values() for alias in each.aliases} == ALIASES
 
 
-def test_only_training_and_scoring_run_as_jobs() -> None:
+def test_training_tuning_scoring_and_importing_run_as_jobs() -> None:
     jobs = {name for name, each in ACTIONS.items() if each.runs == "job"}
-    assert jobs == {"deepLearn.dlTrain", "deepLearn.dlScore"}
+    assert jobs == {
+        "astore.score",
+        "deepLearn.dlImportModelWeights",
+        "deepLearn.dlScore",
+        "deepLearn.dlTrain",
+        "deepLearn.dlTune",
+    }
 
 
 def test_the_names_of_layer_types_are_at_least_these() -> None:

@@ -491,6 +491,14 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
         ),
     ),
     (
+        {"nWorkers": 2},
+        NotSupportedError,
+        (
+            "parameter 'nWorkers' of deepLearn.dlTune got 2, which is not supported yet: trials "
+            "run one after the other in one worker; expected 1"
+        ),
+    ),
+    (
         {"modelWeights": "rows"},
         TableExists,
         "the table 'rows' exists in caslib 'CASUSER'; set replace to overwrite it",

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,9 +8,12 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from engine.compile.moments import Pooled
+from engine.data.batches import ResidentSource
+from engine.data.encode import Encoder
 from engine.layers.base import BuildOptions
 from engine.train.config import Optimizer
 from engine.train.lbfgs import Evaluation, Lbfgs
+from engine.train.step import norms, validate
 from tests.engine.networks import network
 from tests.engine.train.cases import LABELS, ROWS, Case, X, Y, optimizer
 
@@ -94,6 +98,36 @@ def test_the_whole_table_takes_a_linear_model_to_least_squares() -> None:
 
     solution = np.linalg.lstsq(np.column_stack([X, np.ones(ROWS)]), Y, rcond=None)[0]
     np.testing.assert_allclose(case.weights, solution, atol=1e-4)
+
+
+def test_on_a_convex_problem_it_beats_descent_at_its_best_rate() -> None:
+    # logistic regression with a penalty and one input of another scale; either may look at the
+    # whole table 30 times
+    budget, seen = 30, 0
+    columns = {**LABELS, "a": 8 * X[:, 0]}
+
+    class Counted(ResidentSource):
+        def epoch(self, batch_rows: int, generator: torch.Generator | None = None) -> Any:
+            nonlocal seen
+            seen += 1
+            return super().epoch(batch_rows, generator)
+
+    case = Case(columns)
+    case.source = Counted.read(Encoder(case.schema), [columns])
+    options = optimizer("LBFG", max_epochs=budget, reg_l2=0.01, algorithm={"max_iters": 12})
+    case.train(options)
+    assert seen <= budget
+
+    def objective(trained: Case) -> float:
+        loss, _ = validate(trained.model, trained.source, ROWS)
+        return loss + norms(trained.model.parameters("weights"), 0.0, 0.01)[1]
+
+    best = np.inf
+    for rate in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0):
+        descent = Case(columns)
+        descent.train(optimizer("VANILLA", rate, max_epochs=budget, reg_l2=0.01), 8)
+        best = min(best, objective(descent))
+    assert objective(case) < best - 0.001
 
 
 def test_an_epoch_with_a_mini_batch_size_is_an_iteration_for_every_mini_batch() -> None:
