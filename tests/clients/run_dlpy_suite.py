@@ -110,7 +110,6 @@ def environment(options: argparse.Namespace, url: str) -> Dict[str, str]:
         "DLPY_DATA_DIR": data,
         "DLPY_DATA_DIR_LOCAL": data,
         "DLPY_DATA_DIR_SERVER": data,
-        "DLPY_DATA_DIR_SERVER": data,
         "MPLBACKEND": "Agg",
         "PYTHONPATH": os.pathsep.join(paths),
         "TEST_SECONDS": str(options.seconds),
