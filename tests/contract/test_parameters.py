@@ -180,7 +180,9 @@ def test_values_of_options_are_kept_or_refused_by_what_is_said_of_them(
 ) -> None:
     told = {each.name for each in support(model) if each.state == "in part"}
     properties = json_schema(model)["properties"]
-    base = {n: next(samples(p), {}) for n, p in properties.items() if n in _required(model)}
+    base: dict[str, Any] = {
+        n: next(samples(p), {}) for n, p in properties.items() if n in _required(model)
+    }
     refusals = set()
     for name, schema in properties.items():
         for value in samples(schema):
