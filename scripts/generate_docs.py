@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import architecture_pages
+import facts_page
 from pydantic import BaseModel
 
 import actions  # noqa: F401 - registers the actions
@@ -45,6 +46,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         index_of("Layer types", {name: first_line(layer) for name, layer in LAYERS.items()}),
     )
     yield DOCS / "architectures" / "index.md", architecture_pages.page()
+    yield DOCS / "facts.md", facts_page.page()
     yield DOCS / "types.md", types_page()
     yield DOCS / "parameters.md", parameters_page()
     yield DOCS / "errors.md", errors_page()
@@ -288,7 +290,7 @@ def merged(path: Path, generated: str) -> str:
 
 def main(arguments: list[str]) -> int:
     check = "--check" in arguments
-    complaints = []
+    complaints = facts_page.complaints()
     known = set()
     for path, generated in pages():
         known.add(path)

@@ -199,6 +199,17 @@ def test_f36_one_pass_over_a_larger_image_equals_a_pass_per_crop() -> None:
     torch.testing.assert_close(whole, expected, rtol=0, atol=1e-5)
 
 
+def test_f36_behind_filters_that_pad_a_pass_per_crop_differs_at_its_borders() -> None:
+    # F36 holds without padding only: a crop of 8 of 16 pixels sees zeros where the image goes on
+    module, image = built(filters(3, 3, padding=1), (2, 8, 8)), noise(1, 2, 16, 16)
+
+    whole = run(module, image)[:, :, 4:12, 4:12]
+    crop = run(module, image[:, :, 4:12, 4:12])
+
+    torch.testing.assert_close(whole[:, :, 1:-1, 1:-1], crop[:, :, 1:-1, 1:-1])
+    assert not torch.isclose(whole, crop)[:, :, 0].all()
+
+
 def test_f39_three_convolutions_of_64_maps_hold_ten_million_values() -> None:
     # F39: 3 * 224 * 224 * 64 values, twice, of 4 bytes: 73.5 MiB
     layers = [filters(64, 3, padding=1)] * 3

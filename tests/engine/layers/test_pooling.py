@@ -68,7 +68,7 @@ def theano_images() -> np.ndarray:
 
 
 def test_the_images_of_the_tutorial_are_regenerated() -> None:
-    # F72, F73
+    # F69, F72, F73
     images = theano_images()
 
     first = [4.17022005e-01, 7.20324493e-01, 1.14374817e-04, 3.02332573e-01, 1.46755891e-01]
@@ -202,15 +202,16 @@ def test_a_pool_of_two_discards_three_quarters() -> None:
     assert 1 - Pooling().build([(3, 8, 8)], DEFAULTS)(image).numel() / image.numel() == 0.75
 
 
-def test_five_pools_shrink_224_to_7() -> None:
+@pytest.mark.parametrize(("pools", "side"), [(4, 14), (5, 7)])
+def test_five_pools_shrink_224_to_7_and_four_to_14(pools: int, side: int) -> None:
     # F33
     shape = (1, 224, 224)
-    for _ in range(5):
+    for _ in range(pools):
         found = Pooling().infer([shape], DEFAULTS)
         assert found is not None
         shape = (found[0], found[1], found[2])
 
-    assert shape == (1, 7, 7)
+    assert shape == (1, side, side)
 
 
 def test_the_gradient_goes_to_the_largest_cell_only() -> None:
