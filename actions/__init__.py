@@ -3,18 +3,26 @@
 Importing this package registers all actions and all layer types.
 """
 
+import actions.deeplearn  # noqa: F401 - first, as reading tables needs the layouts in it
 import engine.layers  # noqa: F401 - fills the registry of layer types
 from actions import (  # noqa: F401 - register
+    aggregation,
     astore,
     builtin,
+    datastep,
+    deduplication,
     deeplearn,
     fcmpact,
+    fedsql,
     image,
     native,
+    percentile,
+    sampling,
     session,
     sessionprop,
     simple,
     table,
+    transpose,
 )
 from actions.context import Context
 from actions.registry import ACTIONS

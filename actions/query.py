@@ -198,8 +198,13 @@ def _ordered(
 
 
 def _key(field: "pa.Field[Any]") -> str:
-    """Return what rows are ordered by; what is no number is missing."""
+    """Return what rows are ordered by.
+
+    What is no number is missing, as is blank text; blanks at the end of text do not count.
+    """
     name = quoted(field.name)
+    if pa.types.is_string(field.type):
+        return f"nullif(rtrim({name}, ' '), '')"
     return f"nullif({name}, 'nan')" if pa.types.is_floating(field.type) else name
 
 

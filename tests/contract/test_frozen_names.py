@@ -9,6 +9,7 @@ from actions.spelling import layer_types
 from engine.errors import EngineError
 
 ACTION_NAMES = {
+    "aggregation.aggregate",
     "builtins.about",
     "builtins.actionSetInfo",
     "builtins.casCommon",
@@ -33,6 +34,8 @@ ACTION_NAMES = {
     "castorch.replaceHead",
     "castorch.summary",
     "castorch.tokenizeText",
+    "dataStep.runCode",
+    "deduplication.deduplicate",
     "deepLearn.addLayer",
     "deepLearn.buildModel",
     "deepLearn.dlExportModel",
@@ -46,8 +49,13 @@ ACTION_NAMES = {
     "deepLearn.modelInfo",
     "deepLearn.removeLayer",
     "fcmpact.addRoutines",
+    "fedSql.execDirect",
     "image.fetchImages",
     "image.loadImages",
+    "percentile.assess",
+    "percentile.percentile",
+    "sampling.srs",
+    "sampling.stratified",
     "session.endSession",
     "session.listSessions",
     "session.sessionId",
@@ -88,9 +96,10 @@ ACTION_NAMES = {
     "table.tableExists",
     "table.tableInfo",
     "table.upload",
+    "transpose.transpose",
 }
 
-ALIASES = {"deepLearn.train", "deepLearn.score", "simple.corr"}
+ALIASES = {"deepLearn.train", "deepLearn.score", "percentile.pctl", "simple.corr"}
 
 LAYER_TYPES = {
     "input",

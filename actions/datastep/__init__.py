@@ -1,0 +1,5 @@
+"""The action set ``dataStep``: one file an action."""
+
+from actions.datastep import run_code
+
+__all__ = ["run_code"]
