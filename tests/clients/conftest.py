@@ -19,7 +19,7 @@ collect_ignore_glob = [] if find_spec("swat") else ["test_*.py"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = os.environ.get("CASTORCH_COMMAND", str(ROOT / ".venv" / "bin" / "castorch"))
-STOP_S = 30.0
+STOP_S = 120.0
 
 Connect = Callable[..., Any]
 
