@@ -252,14 +252,15 @@ class Trials:
         answers: list[Any] = []
         ended = Event()
 
+        client = castorch.connect(self.house.url)  # it asks once whether the server is there
+
         def train() -> None:
             try:
-                with castorch.connect(self.house.url) as client:
-                    answers.append(
-                        client.session().run("deepLearn.dlTrain", **TRAIN, model_weights=name)
-                    )
+                session = client.session()
+                answers.append(session.run("deepLearn.dlTrain", **TRAIN, model_weights=name))
             except castorch.CastorchError as error:
                 answers.append(error)
+            client.close()
             ended.set()
 
         threads = [Thread(target=train), Thread(target=self._make, args=(number, ended))]
