@@ -1,5 +1,8 @@
 from base64 import b64decode
 from binascii import Error as NotBase64
+from typing import Annotated
+
+from pydantic import NonNegativeInt
 
 from actions.answers import made
 from actions.context import Context
@@ -11,6 +14,20 @@ from actions.results import ActionResult
 from actions.writing import store_rows
 from engine.interchange.model_file import read_model
 from engine.interchange.pieces import Pieces
+from engine.layers.base import Aliases
+
+
+class Blob(ActionParams):
+    """Bytes; a bare string stands for their base64."""
+
+    shorthand = "data"
+
+    data: str
+    """The bytes as base64."""
+    length: NonNegativeInt | None = None
+    """How many they are; accepted, not needed."""
+    is_blob: Annotated[bool, Aliases("_blob")] = True
+    """Accepted: what marks bytes in the CAS dialect."""
 
 
 class UploadParams(ActionParams):
@@ -18,8 +35,8 @@ class UploadParams(ActionParams):
 
     rstore: OutTable
     """The store to make."""
-    store: str
-    """The bytes of a model file, as base64."""
+    store: Blob
+    """The bytes of a model file."""
 
 
 @action("astore.upload")
@@ -33,7 +50,7 @@ def upload(ctx: Context, p: UploadParams) -> ActionResult:
         TableExists: the name is taken and ``replace`` is false.
     """
     try:
-        blob = b64decode(p.store, validate=True)
+        blob = b64decode(p.store.data, validate=True)
     except (NotBase64, ValueError) as error:
         raise InvalidParameters(
             f"parameter 'store' got bytes that are no base64: {error}", parameter="store"

@@ -1,9 +1,10 @@
 """The work of dlTrain, in order: look, learn, compile, load, train, store."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
 from actions.deeplearn.summary import model_info, training_bytes
-from actions.deeplearn.trainlog import TrainLog
+from actions.deeplearn.trainlog import Preparation, TrainLog
 from actions.errors import InvalidParameters, TableExists, TableNotFound
 from actions.fields import camel
 from actions.params import OutTable, TableRef
@@ -70,9 +71,8 @@ class Training:
             source = self._source(self.table, "train")
             valid = None if self.valid is None else self._source(self.valid, "validate")
             self.replicas = meet(self.device)
-            self.attempts.agree(self.replicas)
-            self._load()
-            self.log.start(self)
+            self.seeds = self.attempts.agree(self.replicas, self.seeds)
+            self.log.start(self, self._prepare())
             with batch_told(self):
                 result = self._train(source, valid)
         if self.replicas.rank:
@@ -176,10 +176,7 @@ class Training:
             "noise": resolved_seed(own) if own > 0 else start,
             "order": resolved_seed(p.record_seed) if p.record_seed else None,
         }
-        seeds = {name: self.attempts.seed(name, seed) for name, seed in drawn.items()}
-        # a seed from the clock is that of the first worker
-        led = {name: self.replicas.follow(partial(int, seed or 0)) for name, seed in seeds.items()}
-        return {name: seed or None for name, seed in led.items()}
+        return {name: self.attempts.seed(name, seed) for name, seed in drawn.items()}
 
     @cached_property
     def seed(self) -> int:
@@ -241,6 +238,14 @@ class Training:
             prod(each.shape) * (1 if isinstance(each, ImageInput) else FLOAT_BYTES)
             for each in self.schema.inputs
         )
+
+    def _prepare(self) -> Preparation:
+        """Make the network, load starting weights, and return how long both took."""
+        began = time.monotonic()
+        _ = self.model
+        made = time.monotonic()
+        self._load()
+        return Preparation(initializing_s=made - began, loading_s=time.monotonic() - made)
 
     def _load(self) -> None:
         if self.p.init_weights is None:

@@ -3,13 +3,20 @@
 Source: the deepLearn reference, log notes of dlTrain (1.5).
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from actions.answers import shown
 from actions.context import Context
-from engine.data.variables import ImageInput, NominalTarget, VectorInput
+from engine.data.variables import (
+    ImageInput,
+    NominalTarget,
+    ObjectsTarget,
+    TextInput,
+    VectorInput,
+)
 from engine.graph.spec import Graph, Node
 from engine.train.history import BatchEvent, EpochEvent, TrainEvent
 from engine.train.loop import TrainResult
@@ -23,15 +30,31 @@ MOST_NAMES = 12
 """Target variables that are named; the others are counted."""
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """How long a run took before its first mini-batch, in seconds."""
+
+    initializing_s: float
+    loading_s: float
+
+
 @dataclass
 class TrainLog:
-    """Writes notes as far as the level asks for them, and warnings always."""
+    """Writes notes as far as the level asks for them, and warnings always.
+
+    Attributes:
+        finds_objects: epochs and mini-batches tell the IOU in place of the fit error.
+        told: when the last mini-batch was told of.
+    """
 
     ctx: Context
     level: int
+    finds_objects: bool = False
+    told: float = field(default_factory=time.monotonic)
 
-    def start(self, training: "Training") -> None:
+    def start(self, training: "Training", preparation: Preparation) -> None:
         """Tell how a run begins."""
+        self.finds_objects = isinstance(training.schema.targets[0], ObjectsTarget)
         if training.p.optimizer.bn_src_layer_warnings:
             for text in normalization_warnings(training.stored.graph):
                 self.ctx.warn(text)
@@ -40,15 +63,22 @@ class TrainLog:
                 f"Of {training.schema.rows_read} rows {training.schema.rows_used} are used; the "
                 "others have missing values."
             )
+        rows, size = training.schema.rows_used, training.batch_rows
+        if rows < size:
+            self.ctx.note(f"Due to data distribution, miniBatchSize has been limited to {rows}.")
         if self.level < START:
             return
         parameters = sum(spec.size for spec in training.model.specs if spec.part != "statistics")
+        threads = training.p.n_threads or training.ctx.threads
         for text in (
             "Synchronous mode is enabled.",
             f"The total number of parameters is {parameters}.",
             f"The approximate memory cost is {_megabytes(training.memory_bytes)} MB.",
-            f"The number of threads is {training.p.n_threads or training.ctx.threads}.",
-            f"The total mini-batch size is {training.batch_rows}.",
+            f"Loading weights cost {preparation.loading_s:.2f} (s).",
+            f"Initializing each layer cost {preparation.initializing_s:.2f} (s).",
+            f"The number of threads is {threads}.",
+            f"The mini-batch size per thread is {-(-size // (training.p.n_threads or 1))}.",
+            f"The total mini-batch size is {size}.",
             f"The seed is {training.seed}.",
             *_variables(training),
         ):
@@ -60,11 +90,11 @@ class TrainLog:
             if self.level >= BATCHES:
                 self.ctx.record(
                     f"Batch {event.batch}: nUsed {event.rows}, learning rate "
-                    f"{shown(event.learning_rate)}, loss {shown(event.loss)}, fit error "
-                    f"{shown(event.fit_error)}"
+                    f"{shown(event.learning_rate)}, loss {shown(event.loss)}, "
+                    f"{self._error(event)}, time {self._since():.2f} (s)"
                 )
         elif self.level >= EPOCHS:
-            self.ctx.record(_epoch(event))
+            self.ctx.record(self._epoch(event))
 
     def end(self, result: TrainResult) -> None:
         """Tell how a run ended."""
@@ -73,6 +103,30 @@ class TrainLog:
         self.ctx.note(f"The optimization stopped: {result.reason}.")
         seconds = sum(epoch.seconds for epoch in result.history)
         self.ctx.note(f"The total time is {seconds:.2f} (s).")
+
+    def _error(self, event: TrainEvent) -> str:
+        """Return the fit error, or of detection the overlap it is 1 without."""
+        if self.finds_objects:
+            return f"IOU {shown(1 - event.fit_error)}"
+        return f"fit error {shown(event.fit_error)}"
+
+    def _epoch(self, event: EpochEvent) -> str:
+        text = (
+            f"Epoch {event.epoch}: learning rate {shown(event.learning_rate)}, loss "
+            f"{shown(event.loss)}, {self._error(event)}"
+        )
+        if event.valid_loss is not None and event.valid_error is not None:
+            text += f", validation loss {shown(event.valid_loss)}"
+            if self.finds_objects:
+                text += f", validation IOU {shown(1 - event.valid_error)}"
+            else:
+                text += f", validation error {shown(event.valid_error)}"
+        return f"{text}, time {event.seconds:.2f} (s)"
+
+    def _since(self) -> float:
+        """Return the seconds since this was asked before."""
+        before, self.told = self.told, time.monotonic()
+        return self.told - before
 
 
 def normalization_warnings(graph: Graph) -> list[str]:
@@ -116,6 +170,8 @@ def _variables(training: "Training") -> list[str]:
         numeric = sum(variable.kind == "interval" for variable in source.variables)
         notes.append(f"The number of input variables is {len(source.variables)}.")
         notes.append(f"The number of numeric input variables is {numeric}.")
+    if isinstance(source, TextInput):
+        notes.append("The number of text input variables is 1.")
     return notes
 
 
@@ -124,17 +180,6 @@ def _named(names: Sequence[str]) -> str:
     shown_names = ", ".join(names[:MOST_NAMES])
     more = len(names) - MOST_NAMES
     return f"{shown_names} and {more} more" if more > 0 else shown_names
-
-
-def _epoch(event: EpochEvent) -> str:
-    text = (
-        f"Epoch {event.epoch}: learning rate {shown(event.learning_rate)}, loss "
-        f"{shown(event.loss)}, fit error {shown(event.fit_error)}"
-    )
-    if event.valid_loss is not None and event.valid_error is not None:
-        text += f", validation loss {shown(event.valid_loss)}"
-        text += f", validation error {shown(event.valid_error)}"
-    return f"{text}, time {event.seconds:.2f} (s)"
 
 
 def _megabytes(size: int) -> int:

@@ -192,7 +192,7 @@ class Job:
         found: list[dict[str, Any]] = []
         cursor: int | None = 0
         while cursor is not None:
-            query = {"kind": kind, "cursor": cursor}
+            query: dict[str, str | int | bool | None] = {"kind": kind, "cursor": cursor}
             request = Request("GET", self._path() + "/metrics", query=query)
             page = self._transport.send(request).json()
             found += [snake_keys(each) for each in page["metrics"]]

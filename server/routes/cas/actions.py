@@ -13,7 +13,7 @@ from actions.errors import InvalidParameters
 from actions.fields import fold
 from actions.ports import Session
 from actions.registry import Action, find
-from actions.results import Json, message_json, to_json
+from actions.results import ActionResult, Json, json_value, message_json, to_json
 from actions.run import run_action
 from actions.sets import loaded_sets
 from engine.errors import EngineError
@@ -26,6 +26,7 @@ from server.routes.cas.envelope import Clock, Level, failed, level_of, succeeded
 from server.routes.cas.retrieval import Answers, outcome, retrieve
 from server.routes.cas.routing import CasRoute
 from server.routes.dependencies import AppResources, Caller, RawBody
+from server.telemetry import called
 from server.wiring import Resources, context_for
 
 router = APIRouter(prefix="/cas/sessions", route_class=CasRoute, include_in_schema=False)
@@ -105,17 +106,34 @@ async def _work(
             f"action {declared.name!r} got no file, expected one; send it with PUT",
             action=declared.name,
         )
+    called(request.state, declared.name, "failed")
     if declared.runs == "inline":
-        return await run_in_threadpool(_run, context_for(resources, session), declared.name, raw)
-    return await _run_job(request, resources, session, declared, raw)
+        context = context_for(resources, session)
+        ended = await run_in_threadpool(_run, context, declared.name, raw)
+    else:
+        ended = await _run_job(request, resources, session, declared, raw)
+    outcome = "refused" if isinstance(ended, Failure) else "done"
+    called(request.state, declared.name, outcome)
+    return ended
 
 
 def _run(context: Context, name: str, raw: dict[str, Json]) -> Result | Failure:
     """Run an action in this thread; a failure takes along what was logged before it."""
     try:
-        return to_json(run_action(context, name, raw, unknown="warn"))
+        return _with_blobs(run_action(context, name, raw, unknown="warn"))
     except EngineError as error:
         return Failure(failure(error), [message_json(each) for each in context.messages])
+
+
+def _with_blobs(result: ActionResult) -> Result:
+    """Return an answer whose bytes are blobs, as this dialect writes them."""
+    blobs = {
+        name: {"data": json_value(value), "length": len(value)}
+        for name, value in result.values.items()
+        if isinstance(value, bytes)
+    }
+    shown: Result = to_json(result)
+    return {**shown, "values": {**shown["values"], **blobs}}
 
 
 async def _run_job(

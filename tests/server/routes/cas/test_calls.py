@@ -1,5 +1,6 @@
 """The protocol as it goes over the wire, without any client's help."""
 
+import io
 import json
 import socket
 import time
@@ -7,7 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pyarrow as pa
 import pytest
+from pyarrow import ipc
 
 from tests.server.conftest import Start
 from tests.server.running import START_S, Running
@@ -287,3 +290,24 @@ def test_nobody_gets_in_without_a_token_once_there_is_one(start: Start) -> None:
     assert refused.headers["www-authenticate"] == 'Basic realm="castorch", Bearer'
     assert refused.json()["error"].startswith("the request got no token, expected ")
     assert len(taken.json()["session"]) == 32
+
+
+def test_bytes_come_and_go_as_blobs(client: httpx.Client, session: str) -> None:
+    table = pa.table({"_index_": [0], "_state_": pa.array([b"abc"], pa.binary())})
+    sink = io.BytesIO()
+    with ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    query = {"fileType": "arrow", "promote": "true", "caslib": "PUBLIC", "replace": "true"}
+    client.put("/v1/tables/kept", params=query, content=sink.getvalue()).raise_for_status()
+
+    got = call(client, session, "astore.download", rstore={"name": "kept", "caslib": "PUBLIC"})
+    sent = call(
+        client,
+        session,
+        "astore.upload",
+        rstore="new",
+        store={"_blob": True, "data": "YWJj", "length": 3},
+    )
+
+    assert got["results"] == {"blob": {"data": "YWJj", "length": 3}}
+    assert sent["disposition"]["formattedStatus"] == "the store ends after 3 bytes, expected 8"
