@@ -7,7 +7,7 @@ replaced meanwhile it is of no use, and the run starts over.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from zlib import crc32
 
 from actions.context import Context
@@ -60,8 +60,8 @@ class Attempts:
         kept: int | None = self.last.state[RUN]["seeds"][name]
         return kept
 
-    def agree(self, replicas: Replicas) -> None:
-        """Make sure that all workers of the run go on from the same moment with the same data.
+    def agree(self, replicas: Replicas, seeds: Seeds) -> Seeds:
+        """Return the seeds of the first worker, after a look that all go on from the same moment.
 
         Raises:
             Conflict: the model or a table was replaced before all of them had opened it.
@@ -73,6 +73,8 @@ class Attempts:
                 "the model or a table was changed while the workers of the training opened it; "
                 "train again"
             )
+        led = {name: replicas.follow(partial(int, seed or 0)) for name, seed in seeds.items()}
+        return {name: seed or None for name, seed in led.items()}
 
     def checkpointing(self, seeds: Seeds) -> Checkpointing | None:
         """Return when and where the run leaves checkpoints; None outside of jobs."""
