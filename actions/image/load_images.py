@@ -16,16 +16,17 @@ class LoadImagesParams(ActionParams):
 
     later = ("decode", "distribution", "addColumns", "seriesFilter", "series", "dicomAttributes")
 
-    path: str
-    """Folder or ZIP archive of images, inside the caslib; sub-folders are labels."""
+    path: str = ""
+    """Folder or ZIP archive of images, inside the caslib; sub-folders are labels. Left out: the
+    caslib's own folder."""
     caslib: str | None = None
     """Caslib of the files; left out: the session's active one."""
     cas_out: OutTable | None = None
     """The table to make; left out: named as the folder."""
     recurse: Literal[True] = True
     """Folders in the folder are read too."""
-    label_levels: Literal[1] = 1
-    """The label is the name of the folder a file lies in."""
+    label_levels: Literal[1, -1] = 1
+    """The label is the name of the folder a file lies in; -1 says the same."""
 
 
 @action("image.loadImages")
@@ -38,7 +39,9 @@ def load_images(ctx: Context, p: LoadImagesParams) -> ActionResult:
         InvalidFile: a file is no image; the message names it.
         TableExists: the name is taken and ``replace`` is false.
     """
-    path = existing(ctx.caslibs.find(p.caslib), p.path)
-    out = p.cas_out or OutTable(name=PurePosixPath(p.path).stem, caslib=p.caslib)
+    caslib = ctx.caslibs.find(p.caslib)
+    inner = p.path.rstrip("/")
+    path = existing(caslib, inner) if inner else caslib.path
+    out = p.cas_out or OutTable(name=PurePosixPath(inner or caslib.name).stem, caslib=p.caslib)
     rows = read_folder(path) if path.is_dir() else read_archive(path)
     return made(store_rows(ctx, rows.schema, rows.batches, out.output))

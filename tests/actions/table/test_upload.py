@@ -214,7 +214,7 @@ BAD: list[tuple[bytes, dict[str, Any], type[EngineError], str]] = [
         InvalidParameters,
         (
             r"^parameter 'importOptions.fileType' got 'xls', expected one of AUTO, CSV, PARQUET, "
-            r"ARROW, JSON, IMAGES, SASHDAT$"
+            r"ARROW, JSON, IMAGES, SASHDAT, MODEL$"
         ),
     ),
     (b"PAR1 is not enough", {}, InvalidFile, r"^the file cannot be read as Parquet: "),
