@@ -38,7 +38,7 @@ def training(root: Path, limit: int | None, **optimizer: Any) -> Training:
     ctx = MemoryStores(root).context(memory_bytes=limit)
     build(lambda action, /, **raw: run_action(ctx, action, raw), SMALL_DNN)
     put(ctx, "points", {"x": [1.0, 2.0], "y": [0.0, 1.0]})
-    raw = {
+    raw: dict[str, Any] = {
         "table": "points",
         "model": "net",
         "inputs": ["x"],
