@@ -70,20 +70,27 @@ BAD: list[tuple[dict[str, object], type[EngineError], str]] = [
     (
         {"architecture": "vgg17"},
         InvalidParameters,
-        (r"^parameter 'architecture' got 'vgg17', expected a name that castorch.listArchitectures "
-        r"tells; did you mean 'vgg1.(bn)?' or 'vgg1.(bn)?' or 'vgg1.(bn)?'\?$"),
+        (
+            r"^parameter 'architecture' got 'vgg17', expected a name that "
+            r"castorch.listArchitectures tells; did you mean 'vgg1.(bn)?' or 'vgg1.(bn)?' or "
+            r"'vgg1.(bn)?'\?$"
+        ),
     ),
     (
         {"architecture": "?"},
         InvalidParameters,
-        (r"^parameter 'architecture' got '\?', expected a name that castorch.listArchitectures "
-        r"tells$"),
+        (
+            r"^parameter 'architecture' got '\?', expected a name that castorch.listArchitectures "
+            r"tells$"
+        ),
     ),
     (
         {"architecture": "vgg16", "groups": 3},
         InvalidParameters,
-        (r"^parameter 'groups' got 3, expected none: the architecture 'vgg16' takes classes, size, "
-        r"channels$"),
+        (
+            r"^parameter 'groups' got 3, expected none: the architecture 'vgg16' takes classes, "
+            r"size, channels$"
+        ),
     ),
     (
         {"architecture": "shufflenet", "groups": 5},
@@ -103,14 +110,18 @@ BAD: list[tuple[dict[str, object], type[EngineError], str]] = [
     (
         {"architecture": "alexnet", "size": 8},
         ShapeError,
-        (r"^layer 'conv1' \(convo\) got a window of 11 on 8 pixels with padding 0, expected at "
-        r"most 8$"),
+        (
+            r"^layer 'conv1' \(convo\) got a window of 11 on 8 pixels with padding 0, expected at "
+            r"most 8$"
+        ),
     ),
     (
         {"architecture": "lenet", "size": 1_000_000},
         ShapeError,
-        (r"^layer 'data' \(input\) makes \(1, 1000000, 1000000\) of a row, which are "
-        r"1000000000000 values, expected at most 268435456$"),
+        (
+            r"^layer 'data' \(input\) makes \(1, 1000000, 1000000\) of a row, which are "
+            r"1000000000000 values, expected at most 268435456$"
+        ),
     ),
     (
         {"architecture": "yolov2", "anchors": [1.0]},

@@ -190,8 +190,8 @@ def test_a_model_fed_by_a_variable_for_every_pixel_keeps_its_size(
         nothing_changes(stores),
         pytest.raises(
             GraphError,
-            match=r"^layer 'data' is fed by a variable for every pixel, expected a column of images "
-            r"to change their size$",
+            match=r"^layer 'data' is fed by a variable for every pixel, expected a column of "
+            r"images to change their size$",
         ),
     ):
         operate(run, "fcToConv", initWeights="flat_w", width=8)

@@ -10,6 +10,7 @@ from engine.errors import GraphError, ShapeError
 from engine.graph.infer import account, bind, check_trainable
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions, Target, TargetKind
+from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.zoo import ZOO
 from engine.zoo.draft import Draft
@@ -26,6 +27,19 @@ def test_the_first_module_of_googlenet_has_the_weights_of_the_paper() -> None:
     assert weights == 192 * 64 + 192 * 96 + 96 * 128 * 9 + 192 * 16 + 16 * 32 * 25 + 192 * 32
     # Szegedy et al., 2015, table 1: 159K
     assert weights // 1024 == 159
+
+
+def test_the_bottleneck_of_googlenet_saves_nine_of_ten_multiplications() -> None:
+    # F106, F107, F108: 5 x 5 filters on 192 maps of 28 x 28 pixels, with and without 1 x 1 before
+    costs = {each.name: each.multiply_adds or 0 for each in account(ZOO["googlenet"].build())}
+    plain = Graph("plain").add("data", Input(n_channels=192, width=28, height=28))
+    plain = plain.add("branch", Convolution(n_filters=32, width=5), ["data"])
+
+    without = sum(each.multiply_adds or 0 for each in account(plain))
+    within = costs["inception3a_5x5_reduce"] + costs["inception3a_5x5"]
+
+    assert (without, within) == (120_422_400, 2_408_448 + 10_035_200)
+    assert round(without / within, 3) == 9.677
 
 
 SIZES = {
