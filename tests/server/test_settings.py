@@ -120,3 +120,27 @@ def test_a_worker_sees_the_graphics_processor_it_was_given(monkeypatch: pytest.M
 def test_the_memory_of_a_job_is_given_in_mb() -> None:
     assert Settings().job_memory_bytes is None
     assert Settings(job_memory_mb=3).job_memory_bytes == 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({}, "expected it with runner 'ray' alone"),
+        (
+            {"runner": "ray"},
+            "expected it with a PostgreSQL database, which all its machines reach",
+        ),
+    ],
+)
+def test_the_address_of_a_cluster_needs_what_a_cluster_needs(
+    values: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"Value error, {reason}"):
+        Settings(ray_address="head:6379", **values)  # type: ignore[arg-type]
+
+
+def test_a_cluster_has_an_address_and_a_database_on_a_server() -> None:
+    settings = Settings(runner="ray", ray_address="head:6379", database="postgresql://ann@db/x")
+
+    assert settings.ray_address == "head:6379"
+    assert Settings(runner="ray", ray_address=None).ray_address is None
