@@ -10,6 +10,10 @@ from engine.errors import EngineError
 
 ACTION_NAMES = {
     "aggregation.aggregate",
+    "astore.describe",
+    "astore.download",
+    "astore.score",
+    "astore.upload",
     "builtins.about",
     "builtins.actionSetInfo",
     "builtins.casCommon",
