@@ -47,8 +47,10 @@ def office(ctx: Context) -> Office:
     label = np.where(x + y > 0, "rose", "lily").tolist()
     put(ctx, "flowers", {"id": np.arange(ROWS), "x": x, "y": y, "label": label})
     build(lambda action, /, **raw: run_action(ctx, action, raw), SMALL_DNN)
-    train = {"table": "flowers", "modelTable": "net", "modelWeights": "w", "inputs": ["x", "y"]}
-    run_action(ctx, "deepLearn.dlTrain", {**train, "target": "label", "seed": 5})
+    train: dict[str, Any] = {"table": "flowers", "modelTable": "net", "inputs": ["x", "y"]}
+    run_action(
+        ctx, "deepLearn.dlTrain", {**train, "target": "label", "modelWeights": "w", "seed": 5}
+    )
     return Office(ctx)
 
 
