@@ -1,4 +1,4 @@
-"""Train the LeNet of the Theano deep-learning tutorial on MNIST; the test error is at most 1 %.
+"""Train the LeNet of the Theano deep-learning tutorial on MNIST; the test error is at most 0.93 %.
 
     castorch serve                                   # in another window
     python examples/mnist_lenet.py --data DIRECTORY --url http://127.0.0.1:8080
@@ -7,8 +7,8 @@ DIRECTORY holds the four files of MNIST as they are distributed: train-images-id
 train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz.
 
 The network: 20 filters of 5 x 5, pooled 2 x 2, 50 filters of 5 x 5, pooled 2 x 2, 500 neurons with
-tanh, 10 outputs; 431,080 parameters. Source: deeplearning.net, "Convolutional Neural Networks
-(LeNet)".
+tanh, 10 outputs; 431,080 parameters. The tutorial reports a test error of 0.92 % after 380.28 minutes on
+a Core i7-2600K of 2011. Source: deeplearning.net, "Convolutional Neural Networks (LeNet)".
 """
 
 import argparse
@@ -26,7 +26,8 @@ from castorch import Model, Session, Table, layers
 
 IMAGES, LABELS = 2051, 2049  # magic numbers of the idx format
 PARAMETERS = 431_080
-MOST_ERROR_PERCENT = 1.0
+MOST_ERROR_PERCENT = 0.93
+TUTORIAL_MINUTES = 380.28
 MOST_EPOCHS = 20
 OPTIMIZER = {
     "algorithm": {
@@ -118,6 +119,8 @@ def main() -> int:
             record_seed=23455,
         )
         print(f"\n{history}\n\ntrained: {seconds_since(start)}")
+        minutes = (time.monotonic() - start) / 60
+        print(f"{minutes:.2f} min, where the tutorial took {TUTORIAL_MINUTES} min in 2011")
         start = time.monotonic()
         scored = model.score(test)
         print(f"scored: {seconds_since(start)}\n\n{scored}")
