@@ -103,7 +103,9 @@ def run_fold(session: Session, fold: int) -> float:
         progress=False,
     )
     scored = model.score("test", out="scored", progress=False)
-    return 100.0 - float(scored.facts("ScoreInfo")["Misclassification Error (%)"])
+    if scored.error is None:
+        raise RuntimeError("no scored row has a label, expected all of them to have one")
+    return 100.0 - scored.error
 
 
 def parse_arguments() -> Any:
