@@ -61,10 +61,11 @@ class Settings(BaseSettings):
     cancel_grace_s: PositiveFloat = 60.0
     """Seconds a job has to stop when it was asked to; then it is ended with its worker."""
     runner: Literal["local", "ray"] = "local"
-    """What runs the workers: processes of this machine, or a Ray cluster (``castorch-server[ray]``)."""
+    """What runs the workers: processes of this machine, or a Ray cluster
+    (``castorch-server[ray]``)."""
     ray_address: str | None = None
-    """Address of the Ray cluster, ``HOST:6379``; left out: one of the server's own, on this machine.
-    """
+    """Address of the Ray cluster, ``HOST:6379``; left out: one of the server's own, on this
+    machine."""
     ray_cpus: PositiveInt | None = None
     """Processors that a cluster of the server's own deals out; left out: those there are, at least
     what the workers take. A helper of a job takes as many as a worker."""

@@ -61,8 +61,8 @@ def training(root: Path, limit: int | None, **optimizer: Any) -> Training:
             700 * MEBIBYTE,
             200 * MEBIBYTE,
             (
-                "training does not fit into the 700 MB of a job: a mini-batch of 16777216 rows needs "
-                "at least 769 MB, of which 200 MB were free; miniBatchSize 2097152 would fit"
+                "training does not fit into the 700 MB of a job: a mini-batch of 16777216 rows "
+                "needs at least 769 MB, of which 200 MB were free; miniBatchSize 2097152 would fit"
             ),
             2097152,  # (104857600 - 156) / 48 = 2184530 rows
         ),
@@ -70,8 +70,8 @@ def training(root: Path, limit: int | None, **optimizer: Any) -> Training:
             None,
             300,
             (
-                "training does not fit into the memory there is: a mini-batch of 16777216 rows needs "
-                "at least 769 MB, of which 1 MB were free; use a smaller model"
+                "training does not fit into the memory there is: a mini-batch of 16777216 rows "
+                "needs at least 769 MB, of which 1 MB were free; use a smaller model"
             ),
             None,  # (150 - 156) / 48 < 1
         ),
