@@ -9,6 +9,7 @@ from actions import (  # noqa: F401 - register
     aggregation,
     astore,
     builtin,
+    datapreprocess,
     datastep,
     deduplication,
     deeplearn,

@@ -10,14 +10,18 @@ from actions.ports import Session
 from actions.registry import action_sets
 
 PRELOADED = (
+    "aggregation",
     "builtins",
     "dataPreprocess",
     "dataStep",
+    "deduplication",
     "percentile",
+    "sampling",
     "session",
     "sessionProp",
     "simple",
     "table",
+    "transpose",
 )
 """Sets every session has from its start.
 

@@ -27,6 +27,8 @@ from actions.language.nodes import (
 from actions.language.rows import Code, Row, RowEmitter
 from actions.values import EPOCH_DAYS, EPOCH_SECONDS, kind_of
 
+STEP = "the DATA step"
+"""How messages call a DATA step, in which text that is no number is a missing one."""
 MOST_ELEMENTS = 10_000
 """Elements of an array."""
 
@@ -85,7 +87,9 @@ class Frame:
         self.table = table
         self.variables: dict[str, Variable] = {}
         self.arrays: dict[str, list[Variable]] = {}
-        self.meaning: Meaning[Code] = Meaning(RowEmitter(), self, subject)
+        self.meaning: Meaning[Code] = Meaning(
+            RowEmitter(), self, subject, is_strict=subject != STEP
+        )
 
     @property
     def emitter(self) -> RowEmitter:

@@ -123,7 +123,11 @@ STATEFUL = {"lag": (1, 1), "dif": (1, 1), "rand": (1, 4), "ranuni": (0, 1), "uni
 class Meaning(Generic[T]):
     """A walk over expressions that turns them into code."""
 
-    def __init__(self, emit: Emitter[T], scope: Scope[T], subject: str) -> None:
+    def __init__(
+        self, emit: Emitter[T], scope: Scope[T], subject: str, *, is_strict: bool = True
+    ) -> None:
+        """Begin a walk; if not strict, a constant in quotes that is no number is a missing one."""
+        self.is_strict = is_strict
         self.emit = emit
         self.scope = scope
         self.subject = subject
@@ -240,7 +244,7 @@ class Meaning(Generic[T]):
             return self._number(found, expr)
         text = expr.value
         value = to_number(text, other.moment)
-        if value is None and text.strip() not in ("", "."):
+        if self.is_strict and value is None and text.strip() not in ("", "."):
             expected = f"a {other.moment}" if other.moment else "a number"
             self.fail(expr.place, f"compares the text {text!r} with a number, expected {expected}")
         return self.emit.constant(value)

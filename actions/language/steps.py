@@ -9,7 +9,7 @@ import pyarrow as pa
 from actions.context import Context
 from actions.errors import InvalidExpression
 from actions.expression import resolve
-from actions.language.frame import Frame, Variable, listed
+from actions.language.frame import STEP, Frame, Variable, listed
 from actions.language.nodes import (
     Array,
     Assign,
@@ -45,7 +45,7 @@ from actions.query import Order
 from actions.reading import OpenTable, open_table
 from engine.errors import Cancelled
 
-SUBJECT = "the DATA step"
+SUBJECT = STEP
 ROWS_AT_ONCE = 8192
 """Rows that are held before they are written."""
 NOTHING = "_null_"

@@ -8,6 +8,7 @@ from actions.table import (
     caslib_info,
     column_info,
     copy_table,
+    delete_rows,
     delete_source,
     drop_caslib,
     drop_table,
@@ -23,7 +24,9 @@ from actions.table import (
     table_details,
     table_exists,
     table_info,
+    update,
     upload,
+    view,
 )
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "caslib_info",
     "column_info",
     "copy_table",
+    "delete_rows",
     "delete_source",
     "drop_caslib",
     "drop_table",
@@ -49,5 +53,7 @@ __all__ = [
     "table_details",
     "table_exists",
     "table_info",
+    "update",
     "upload",
+    "view",
 ]

@@ -99,7 +99,7 @@ def test_a_query_reads_no_files(run: Run, tmp_path: Path, call: str) -> None:
     file.write_text("a\n1\n")
 
     with pytest.raises((InvalidExpression, TableNotFound)):
-        run("fedSql.execDirect", query="select * from " + call.format(file))
+        run("fedSql.execDirect", query="select * from " + call.format(file))  # noqa: S608 - meant to be refused
 
 
 def test_two_tables_to_make_are_refused(run: Run) -> None:
