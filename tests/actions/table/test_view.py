@@ -18,8 +18,8 @@ def test_a_view_has_the_rows_and_columns_asked_for(run: Run, ctx: Context) -> No
 def test_views_of_several_tables_are_refused(run: Run, ctx: Context) -> None:
     put(ctx, "t", {"x": [1]})
     message = (
-        r"^parameter 'tables' got 2 tables, and joins in views are not supported yet; expected one "
-        r"table, or use fedSql.execDirect$"
+        r"^parameter 'tables' got 2 tables, which is not supported yet; expected one, or join them "
+        r"with deepLearn.dlJoin or fedSql.execDirect$"
     )
 
     with pytest.raises(NotSupportedError, match=message):
