@@ -39,8 +39,8 @@ def view(ctx: Context, p: ViewParams) -> ActionResult:
     """
     if len(p.tables) > 1:
         raise NotSupportedError(
-            f"parameter 'tables' got {len(p.tables)} tables, and joins in views are not supported "
-            "yet; expected one table, or use fedSql.execDirect",
+            f"parameter 'tables' got {len(p.tables)} tables, which is not supported yet; expected "
+            "one, or join them with deepLearn.dlJoin or fedSql.execDirect",
             parameter="tables",
         )
     out = OutTable(name=p.name, caslib=p.caslib, replace=p.replace, promote=p.promote)

@@ -103,8 +103,8 @@ class TestUpdate:
                 {"var": "age", "value": "'x'"},
                 InvalidParameters,
                 (
-                    r"^parameter 'set' got a value that does not fit column 'age': varchar for a column"
-                    r" of int64$"
+                    r"^parameter 'set' got a value that does not fit column 'age': varchar for "
+                    r"a column of int64$"
                 ),
             ),
             (
