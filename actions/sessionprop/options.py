@@ -3,12 +3,17 @@
 Source: CAS REST dialect, session and sessionProp (6).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from actions.fields import fold
 from actions.params import ActionParams
 from actions.ports import Session
 from actions.results import Json
+
+TIMEOUT = "timeout"
+"""The option that says how many seconds a session may be idle."""
 
 MessageLevel = Literal["ALL", "DEFAULT", "ERROR", "NONE", "NOTE", "WARNING"]
 
@@ -25,8 +30,8 @@ class SessionOptions(ActionParams):
     all of them, NONE gives none."""
     metrics: bool | None = None
     """Whether the cost of a call is to be shown; kept, answers have it either way."""
-    timeout: float | None = None
-    """Seconds without a call after which the session ends; left out: the server's own setting."""
+    timeout: Annotated[float, Field(ge=0)] | None = None
+    """Seconds without a call after which the session ends; 0: the server's own setting."""
     cmplib: tuple[str, ...] | None = None
     """Tables of functions, ``CASLIB.TABLE``, in which functions are looked for by their names."""
     n_threads: int | None = None

@@ -2,7 +2,7 @@ from actions.context import Context
 from actions.fields import fold
 from actions.registry import action
 from actions.results import ActionResult, Json
-from actions.sessionprop.options import SessionOptions
+from actions.sessionprop.options import TIMEOUT, SessionOptions
 
 
 class SetSessOptParams(SessionOptions):
@@ -22,6 +22,8 @@ def set_sess_opt(ctx: Context, p: SetSessOptParams) -> ActionResult:
         found = ctx.caslibs.find(str(caslib))
         ctx.sessions.activate(ctx.session.id, ctx.session.user, found.name)
     if given:
-        options = {fold(name): value for name, value in given.items()}
+        options: dict[str, Json] = {fold(name): value for name, value in given.items()}
+        if options.get(TIMEOUT) == 0:
+            options[TIMEOUT] = None
         ctx.sessions.change(ctx.session.id, ctx.session.user, options=options)
     return ActionResult()

@@ -6,7 +6,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    delete,
+    exists,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from actions.errors import SessionNotFound, StoreUnavailable
 from actions.ports import Session
@@ -22,6 +33,9 @@ USE_RESOLUTION_S = 30.0
 """The last use is noted this coarsely, so that not every call writes."""
 
 _ID_BYTES = 16
+
+TIMEOUT = "timeout"
+"""The option that says how many seconds a session may be idle."""
 
 
 class SqlSessionStore:
@@ -126,20 +140,23 @@ class SqlSessionStore:
     def expire(self, now: datetime, idle_s: float) -> builtins.list[Session]:
         """End the sessions that were not used for ``idle_s`` seconds, and return them.
 
-        Default sessions never expire, nor do sessions with a job that is queued or running.
+        A session may have a time of its own, the option ``timeout``, in place of it. Default
+        sessions never expire, nor do sessions with a job that is queued or running.
         """
         at_work = exists().where(jobs.c.session_id == sessions.c.id, _unfinished())
-        query = select(sessions).where(
-            sessions.c.used < now - timedelta(seconds=idle_s), ~sessions.c.is_default, ~at_work
-        )
+        idle = sessions.c.used < now - timedelta(seconds=idle_s)
+        own = type_coerce(sessions.c.options, Text).contains(f'"{TIMEOUT}":')
+        query = select(sessions).where(or_(idle, own), ~sessions.c.is_default, ~at_work)
         with self._database.read() as connection:
-            if connection.execute(query).first() is None:
-                return []
+            found = [_session(row) for row in connection.execute(query)]
+        if not any(_is_idle(each, now, idle_s) for each in found):
+            return []
         with self._database.write() as connection:
-            rows = connection.execute(query.with_for_update()).all()
-            for row in rows:
-                self._end(connection, row.id)
-        return [_session(row) for row in rows]
+            found = [_session(row) for row in connection.execute(query.with_for_update())]
+            ended = [each for each in found if _is_idle(each, now, idle_s)]
+            for each in ended:
+                self._end(connection, each.id)
+        return ended
 
     def _add(self, connection: Connection, user: str, name: str, *, is_default: bool) -> Session:
         now = self._database.now()
@@ -196,6 +213,14 @@ def _session(row: Row[object]) -> Session:
     return Session(
         row.id, row.name, row.user_name, row.active_caslib, row.created, row.used, row.options or {}
     )
+
+
+def _is_idle(session: Session, now: datetime, idle_s: float) -> bool:
+    """Tell whether a session was idle for its time; shorter ones than are noted do not count."""
+    own = session.options.get(TIMEOUT)
+    if isinstance(own, int | float):
+        idle_s = max(float(own), 2 * USE_RESOLUTION_S)
+    return now - session.used > timedelta(seconds=idle_s)
 
 
 def _unfinished() -> ColumnElement[bool]:

@@ -105,6 +105,34 @@ def test_ending_a_session_drops_its_tables_and_cancels_its_jobs(
         assert len(connection.execute(contents.select()).all()) == 1
 
 
+def test_a_session_is_renamed_and_keeps_options(stores: SqlStores, session: Session) -> None:
+    stores.sessions.change(session.id, "ann", options={"a": 1, "b": [2]})
+    stores.sessions.change(session.id, "ann", name="second", options={"a": None, "c": "x"})
+
+    found = stores.sessions.find(session.id, "ann")
+    assert (found.name, found.options) == ("second", {"b": [2], "c": "x"})
+    with pytest.raises(SessionNotFound, match=r"^no session of user 'bob' has the id "):
+        stores.sessions.change(session.id, "bob", name="mine")
+    with pytest.raises(InvalidParameters, match=r"^the name of a session "):
+        stores.sessions.change(session.id, "ann", name="")
+
+
+def test_a_session_may_be_idle_for_a_time_of_its_own(
+    stores: SqlStores, session: Session, clock: HandClock
+) -> None:
+    other = stores.sessions.create("ann", "other")
+    stores.sessions.change(session.id, "ann", options={"timeout": 100})
+    stores.sessions.change(other.id, "ann", options={"timeout": 1})  # less than is noted: 60
+
+    def expired(seconds: float) -> list[str]:
+        later = clock.moment + timedelta(seconds=seconds)
+        return [each.id for each in stores.sessions.expire(later, idle_s=10)]
+
+    assert expired(59) == []
+    assert expired(99) == [other.id]
+    assert expired(101) == [session.id]
+
+
 def test_idle_sessions_expire_but_not_default_ones_or_those_at_work(
     stores: SqlStores, session: Session, mine: SessionStores, clock: HandClock
 ) -> None:

@@ -17,6 +17,21 @@ def test_a_session_is_given_a_name(run: Run, stores: MemoryStores) -> None:
     assert [each.name for each in stores.context().sessions.list("local")][:1] == ["evening"]
 
 
+def test_facts_about_a_session_are_set_and_told(run: Run, stores: MemoryStores) -> None:
+    assert run("session.timeout").values == {"timeout": 0}
+    assert run("session.timeout", time=90).values == {"timeout": 90}
+    assert run("session.setLocale", locale="de_DE").values == {"locale": "de_DE"}
+    assert run("session.metrics", on=True).values == {"metrics": True}
+    options = {"timeout": 90, "locale": "de_DE", "metrics": True}
+    assert stores.context().session.options == options
+
+    run("sessionProp.setSessOpt", timeout=0)
+
+    assert "timeout" not in stores.context().session.options
+    status = run("session.sessionStatus").values
+    assert status["state"] == "Connected"
+
+
 def test_sessions_of_the_caller_are_listed(run: Run, ctx: Context) -> None:
     ctx.sessions.create("local", "second")
     ctx.sessions.create("somebody", "hidden")
