@@ -49,7 +49,7 @@ def check_shared_tensors(
         anchor = by_name[node.shared]
         needed = _tensors(node, by_name, shapes, options)
         owned = _tensors(anchor, by_name, shapes, options)
-        if needed is not None and owned is not None and (needed != owned or not owned):
+        if needed is not None and owned is not None and needed != owned:
             raise ShapeError(
                 f"{place(node.name, node.layer)} needs {_listed(needed)}, expected what "
                 f"{place(anchor.name, anchor.layer)} owns: {_listed(owned)}",

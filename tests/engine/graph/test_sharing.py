@@ -87,12 +87,11 @@ def test_an_owner_of_other_tensors_is_refused(layer: Convolution, needed: str) -
         twins().add("c", layer, ["left"], shared="a")
 
 
-def test_a_layer_without_weights_has_none_to_share() -> None:
-    graph = twins().add("p", Pooling(), ["a"])
-    with refused(
-        "layer 'q' (pool) needs no weights, expected what layer 'p' (pool) owns: no weights"
-    ):
-        graph.add("q", Pooling(), ["a"], shared="p")
+def test_a_layer_without_weights_may_share_none() -> None:
+    # Clients that copy a branch say of every layer of the copy whose weights it has.
+    graph = twins().add("p", Pooling(), ["a"]).add("q", Pooling(), ["b"], shared="p")
+
+    assert {each.name: each.shape for each in account(graph)}["q"] == (2, 2, 2)
 
 
 def test_tensors_that_wait_for_data_are_compared_when_it_is_bound() -> None:
