@@ -14,8 +14,8 @@ from engine.layers.activations import (
     check_user_function,
 )
 from engine.layers.base import Arity, BuildOptions, Layer, layer_type
-from engine.modules.merge import Concat, Product, Sum
-from engine.shapes import SEQUENCE_AXES, Shape, flat_size, side_by_side
+from engine.modules.merge import Concat, Product, Shortcut, Sum
+from engine.shapes import IMAGE_AXES, SEQUENCE_AXES, Shape, flat_size, side_by_side
 
 
 class Merge(Layer):
@@ -39,9 +39,15 @@ class Merge(Layer):
 class Residual(Merge):
     """Add the sources element by element and activate; a source named twice counts twice.
 
-    Shapes: equal ones → the same.
+    Maps of another size than those of the first source are fitted to it: of larger ones every
+    second pixel (third, ...) is taken, and maps that are missing are zeros. Nothing is learned
+    there.
 
-    Source: the deepLearn reference, layer type residual, decision D11.
+    Shapes: equal ones → the same; (C, H, W), (C2, H2, W2) → (C, H, W) where C2 is at most C, and H
+    is ceil(H2 / s) and W is ceil(W2 / t) for some whole steps s and t.
+
+    Source: the deepLearn reference, layer type residual, decision D11; He, Zhang, Ren and Sun,
+    "Deep residual learning for image recognition", 2016, option A of shortcuts.
     """
 
     code: ClassVar[int] = 9
@@ -55,7 +61,7 @@ class Residual(Merge):
 
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         del options
-        if any(shape != sources[0] for shape in sources):
+        if any(shape != sources[0] and not _steps(shape, sources[0]) for shape in sources):
             raise ShapeError(
                 f"got {', '.join(map(str, sources))}, expected equal shapes",
                 sources=[list(shape) for shape in sources],
@@ -63,8 +69,27 @@ class Residual(Merge):
         return sources[0]
 
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
-        del sources, options
-        return Sum(activation(self.act, "IDENTITY", self.fcmp_act))
+        del options
+        first = sources[0]
+        shortcuts: list[nn.Module] = []
+        if any(shape != first for shape in sources):
+            shortcuts = [
+                Shortcut(*(_steps(shape, first) or (1, 1)), first[0] - shape[0])
+                for shape in sources
+            ]
+        return Sum(activation(self.act, "IDENTITY", self.fcmp_act), shortcuts)
+
+
+def _steps(shape: Shape, first: Shape) -> tuple[int, int] | None:
+    """Return the steps down and across that bring maps to the size of others; None if none do."""
+    if not len(shape) == len(first) == IMAGE_AXES or shape[0] > first[0]:
+        return None
+    down, across = (-(-size // wanted) for size, wanted in zip(shape[1:], first[1:], strict=True))
+    fits = all(
+        -(-size // step) == wanted
+        for size, step, wanted in zip(shape[1:], (down, across), first[1:], strict=True)
+    )
+    return (down, across) if fits else None
 
 
 @layer_type

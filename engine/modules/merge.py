@@ -1,21 +1,46 @@
 """Modules that join several sources."""
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from engine.modules.finish import Activation, Finish
+
+
+class Shortcut(nn.Module):
+    """Take every so-manieth pixel of the maps, and lay maps of zeros behind them.
+
+    Shapes: (N, C, H, W) → (N, C + extra, ceil(H / down), ceil(W / across)).
+
+    Source: He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016, option A.
+    """
+
+    def __init__(self, down: int, across: int, extra: int) -> None:
+        super().__init__()
+        self.down, self.across, self.extra = down, across, extra
+
+    def forward(self, maps: Tensor) -> Tensor:
+        seen = maps[:, :, :: self.down, :: self.across]
+        return functional.pad(seen, (0, 0, 0, 0, 0, self.extra)) if self.extra else seen
 
 
 class Sum(Finish):
     """Add the sources element by element, then activate.
 
-    Shapes: any number of (N, ...) of equal shapes → the same.
+    Shapes: any number of (N, ...) of equal shapes → the same; with shortcuts, one for each source,
+    of the shapes these make equal.
     """
 
-    def __init__(self, activation: Activation | None) -> None:
+    def __init__(self, activation: Activation | None, shortcuts: Sequence[nn.Module] = ()) -> None:
         super().__init__(activation)
+        self.shortcuts = nn.ModuleList(shortcuts)
 
     def forward(self, *sources: Tensor) -> Tensor:
+        if len(self.shortcuts):
+            pairs = zip(self.shortcuts, sources, strict=True)
+            sources = tuple(shortcut(source) for shortcut, source in pairs)
         if len(sources) == 1:
             return self.finish(sources[0].clone() if self.activation else sources[0])
         y = sources[0] + sources[1]

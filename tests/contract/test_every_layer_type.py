@@ -137,6 +137,7 @@ CASES = [
     Case("output", {"n": 5, "include_bias": False}, (VECTOR,)),
     Case("output", {"full_connect": False}, (VECTOR,)),
     Case("output", {"n": 3}, (VECTOR, VECTOR)),
+    Case("residual", {"act": "RECTIFIER"}, ((4, 3, 3), (2, 6, 5), (4, 3, 3))),
     Case("keypoints", {"target_std": "STD"}, target=Target("interval", 2), truth=PAIRS),
     Case("keypoints", {"n": 2, "act": "TANH"}, target=Target("interval", 2), truth=PAIRS),
     Case(

@@ -72,6 +72,24 @@ def test_maps_of_other_sizes_cannot_be_joined(other: tuple[int, ...]) -> None:
         Concatenation().infer([(3, 4, 4), other], DEFAULTS)
 
 
+def test_larger_maps_are_thinned_out_and_missing_ones_are_zeros() -> None:
+    shapes = [(2, 2, 2), (1, 3, 4)]
+    ones = torch.ones(1, 2, 2, 2)
+    counted = torch.arange(12.0).reshape(1, 1, 3, 4)
+
+    found = Residual().build(shapes, DEFAULTS)(ones, counted)
+
+    assert Residual().infer(shapes, DEFAULTS) == (2, 2, 2)
+    # rows 0 and 2 and columns 0 and 2 of 0 1 2 3 / 4 5 6 7 / 8 9 10 11, and one map of zeros
+    assert found.tolist() == [[[[1.0, 3.0], [9.0, 11.0]], [[1.0, 1.0], [1.0, 1.0]]]]
+
+
+@pytest.mark.parametrize("other", [(3, 2, 2), (1, 1, 4), (2, 2, 4), (4,)])
+def test_maps_that_no_step_fits_are_refused(other: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"expected equal shapes$"):
+        Residual().infer([(2, 2, 3), other], DEFAULTS)
+
+
 @pytest.mark.parametrize("layer", [Residual, Concatenation])
 def test_a_user_function_comes_with_its_text(layer: type[Residual]) -> None:
     with pytest.raises(LayerError, match=f"^{re.escape(NO_NAME)}$"):
