@@ -1,7 +1,9 @@
 """A folder or a ZIP archive of images as a table.
 
-One row an image, ordered by path: ``_image_`` the file as it is, ``_label_`` the name of the folder
-it lies in, ``_filename_0`` the name of the file, ``_id_`` a count from 1.
+One row an image, ordered by path: ``_image_`` the file as it is, ``_label_`` the name of a folder
+on the way to it, ``_filename_0`` the name of the file, ``_id_`` a count from 1, ``_path_`` where
+the file lies, ``_type_`` what its bytes are (``jpg``, ``png``, ...), ``_size_`` how many there are,
+and, if asked for, ``_width_`` and ``_height_`` of the upright image in pixels.
 
 Source: the columns of an image table in CAS (``image.loadImages``).
 """
@@ -19,7 +21,7 @@ from PIL import Image
 
 from actions.errors import InvalidFile, PathForbidden
 from actions.files.rows import Rows
-from engine.data.images import BROKEN, FORMATS, PIXEL_LIMIT
+from engine.data.images import BROKEN, FORMATS, PIXEL_LIMIT, image_size, kind_of
 
 MEMBER_BYTES = 64 << 20
 """Largest image file."""
@@ -36,36 +38,86 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("_label_", pa.string()),
     ("_filename_0", pa.string()),
     ("_id_", pa.int64()),
+    ("_path_", pa.string()),
+    ("_type_", pa.string()),
+    ("_size_", pa.int64()),
+    ("_width_", pa.int64()),
+    ("_height_", pa.int64()),
 ]
-SCHEMA = pa.schema(_FIELDS)
+NO_IMAGES = frozenset({".txt", ".xml", ".json", ".csv", ".md"})
+"""Endings of files that stand beside images, such as annotations."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """An image that is to be read: its path in the folder or archive, and how to get its bytes."""
+    """An image that is to be read.
+
+    Attributes:
+        path: where it lies in the folder or archive.
+        place: where it lies for the caller.
+        read: gives its bytes.
+    """
 
     path: PurePosixPath
+    place: str
     read: Callable[[], bytes]
 
 
-def read_folder(folder: Path) -> Rows:
+@dataclass(frozen=True)
+class Wanted:
+    """Which images are read, and what is told of them.
+
+    Attributes:
+        recurse: whether folders in the folder are read too.
+        level: which folder on the way to a file is its label, counted from 1 for the first, from -1
+            for the last; 0: there is no label.
+        sizes: whether ``_width_`` and ``_height_`` are told.
+        skip: endings of files that are left out.
+    """
+
+    recurse: bool = True
+    level: int = -1
+    sizes: bool = False
+    skip: frozenset[str] = frozenset()
+
+    @property
+    def schema(self) -> pa.Schema:
+        left_out = set() if self.sizes else {"_width_", "_height_"}
+        left_out |= set() if self.level else {"_label_"}
+        return pa.schema([field for field in _FIELDS if field[0] not in left_out])
+
+    def label(self, path: PurePosixPath) -> str:
+        folders = path.parent.parts
+        place = self.level - 1 if self.level > 0 else len(folders) + self.level
+        return folders[place] if 0 <= place < len(folders) else ""
+
+
+ALL = Wanted()
+
+
+def read_folder(folder: Path, wanted: Wanted = ALL) -> Rows:
     """Open a folder of images and all folders in it; hidden files and links are left out.
 
     Raises:
-        InvalidFile: there is no file in it, or one is no image.
+        InvalidFile: there is no image in it, or a file is none.
     """
     found: list[Member] = []
     for parent, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if wanted.recurse and not name.startswith(".")]
         for name in files:
             path = Path(parent, name)
-            if not name.startswith(".") and path.is_file() and not path.is_symlink():
-                inner = PurePosixPath(path.relative_to(folder).as_posix())
-                found.append(Member(inner, lambda path=path: _limited(path)))  # type: ignore[misc]
-    return _rows(found)
+            is_left_out = name.startswith(".") or path.suffix.lower() in wanted.skip
+            if not is_left_out and path.is_file() and not path.is_symlink():
+                found.append(member_of(path, path.relative_to(folder).as_posix()))
+    return rows_of(found, wanted)
 
 
-def read_archive(path: Path) -> Rows:
+def member_of(path: Path, inner: str) -> Member:
+    """Return an image that is a file of its own."""
+    return Member(PurePosixPath(inner), path.as_posix(), lambda: _limited(path))
+
+
+def read_archive(path: Path, wanted: Wanted = ALL) -> Rows:
     """Open a ZIP archive of images; it is never unpacked to disk.
 
     Raises:
@@ -78,11 +130,14 @@ def read_archive(path: Path) -> Rows:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
         raise InvalidFile(f"the file cannot be read as a ZIP archive: {error}") from None
     found = [
-        Member(inner, lambda member=member: _unpacked(archive, member))  # type: ignore[misc]
+        Member(inner, str(inner), lambda member=member: _unpacked(archive, member))  # type: ignore[misc]
         for member in archive.infolist()
-        if not member.is_dir() and (inner := _inner(member.filename)) is not None
+        if not member.is_dir()
+        and (inner := _inner(member.filename)) is not None
+        and inner.suffix.lower() not in wanted.skip
+        and (wanted.recurse or len(inner.parts) == 1)
     ]
-    return _rows(found)
+    return rows_of(found, wanted)
 
 
 def _inner(name: str) -> PurePosixPath | None:
@@ -97,29 +152,43 @@ def _inner(name: str) -> PurePosixPath | None:
     return path
 
 
-def _rows(found: list[Member]) -> Rows:
+def rows_of(found: list[Member], wanted: Wanted) -> Rows:
+    """Return the table of some images, ordered by path.
+
+    Raises:
+        InvalidFile: there are none, or too many.
+    """
     if not found:
         raise InvalidFile("there is no image, expected at least one")
     if len(found) > MOST_MEMBERS:
         raise InvalidFile(f"there are {len(found)} images, expected at most {MOST_MEMBERS}")
     found.sort(key=lambda member: member.path.parts)
-    return Rows(SCHEMA, _batches(found))
+    return Rows(wanted.schema, _batches(found, wanted))
 
 
-def _batches(found: list[Member]) -> Iterator[pa.RecordBatch]:
-    rows: list[tuple[bytes, str, str, int]] = []
+def _batches(found: list[Member], wanted: Wanted) -> Iterator[pa.RecordBatch]:
+    rows: list[dict[str, object]] = []
     held = 0
     for count, member in enumerate(found, start=1):
         data = member.read()
-        _check_image(data, member.path)
-        rows.append((data, member.path.parent.name, member.path.name, count))
+        kind = _checked(data, member.path)
+        height, width = image_size(data, row=count - 1) if wanted.sizes else (0, 0)
+        rows.append(
+            {
+                "_image_": data,
+                "_label_": wanted.label(member.path),
+                "_filename_0": member.path.name,
+                "_id_": count,
+                "_path_": member.place,
+                "_type_": kind,
+                "_size_": len(data),
+                "_width_": width,
+                "_height_": height,
+            }
+        )
         held += len(data)
         if held >= BATCH_BYTES or count == len(found):
-            columns = [
-                pa.array(list(column), field.type)
-                for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+            yield pa.RecordBatch.from_pylist(rows, schema=wanted.schema)
             rows, held = [], 0
 
 
@@ -158,8 +227,11 @@ def _not_too_large(data: bytes, name: str) -> bytes:
     return data
 
 
-def _check_image(data: bytes, path: PurePosixPath) -> None:
-    """Decode an image once, so that a broken one is told by its name and not by its row later."""
+def _checked(data: bytes, path: PurePosixPath) -> str:
+    """Return the kind of an image after decoding it once.
+
+    So a broken one is told by its name, and not by its row later.
+    """
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
@@ -170,6 +242,7 @@ def _check_image(data: bytes, path: PurePosixPath) -> None:
                     member=str(path),
                 )
             image.load()
+            return kind_of(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, *BROKEN) as error:
         raise InvalidFile(
             f"image {str(path)!r} cannot be decoded, expected one of {', '.join(FORMATS)}",

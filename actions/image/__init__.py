@@ -1,5 +1,17 @@
 """The action set ``image``."""
 
-from actions.image import fetch_images, load_images
+from actions.image import (
+    augment_images,
+    fetch_images,
+    load_images,
+    process_images,
+    summarize_images,
+)
 
-__all__ = ["fetch_images", "load_images"]
+__all__ = [
+    "augment_images",
+    "fetch_images",
+    "load_images",
+    "process_images",
+    "summarize_images",
+]

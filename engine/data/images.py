@@ -19,6 +19,9 @@ Pixels = npt.NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 """Formats that are read; Pillow's other plug-ins (some start programs) are never tried."""
 
+GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
+"""Pillow modes without colour."""
+
 PIXEL_LIMIT = 80_000_000
 """Pixels of the largest image that is decoded; below where Pillow begins to warn."""
 
@@ -109,6 +112,46 @@ def image_size(data: bytes, *, row: int, column: str = "_image_") -> tuple[int, 
     return height, width
 
 
+def decode_picture(data: bytes, *, row: int, column: str = "_image_") -> Image.Image:
+    """Return an image as Pillow has it: upright, of mode ``L`` or ``RGB``, whatever its size.
+
+    Args:
+        data: a file in one of ``FORMATS``.
+        row: 0-based row of the table, for messages.
+        column: name of the column, for messages.
+
+    Raises:
+        DataError: the bytes are no image, or it has too many pixels.
+    """
+    with _opened(data, row, column) as image:
+        _check_pixels(image, f"column {column!r}, row {row}")
+        upright = ImageOps.exif_transpose(_eight_bits(image))
+        return upright.convert("L" if upright.mode in GREY else "RGB")
+
+
+def encode_picture(image: Image.Image) -> bytes:
+    """Return a picture as a PNG file, which loses nothing."""
+    file = BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()
+
+
+def picture_kind(data: bytes, *, row: int, column: str = "_image_") -> str:
+    """Return what kind of image a file is, as :func:`kind_of`, without unpacking it.
+
+    Raises:
+        DataError: the bytes are no image.
+    """
+    with _opened(data, row, column) as image:
+        return kind_of(image)
+
+
+def kind_of(image: Image.Image) -> str:
+    """Return the usual ending of files of an image's format: ``jpg``, ``png``, ``tiff``, ..."""
+    name = str(image.format).lower()
+    return "jpg" if name in ("jpeg", "mpo") else name
+
+
 @contextmanager
 def _opened(data: bytes, row: int, column: str) -> Iterator[Image.Image]:
     """Open an image, and say what is wrong with it if something is."""
@@ -133,13 +176,8 @@ def _opened(data: bytes, row: int, column: str) -> Iterator[Image.Image]:
 
 def _check_size(image: Image.Image, expected: tuple[int, int], place: str) -> None:
     """Compare the size in the header, so that nothing of another size is ever unpacked."""
+    _check_pixels(image, place)
     width, height = image.size
-    if width * height > PIXEL_LIMIT:
-        raise DataError(
-            f"{place} got an image of {width} x {height} pixels, "
-            f"expected at most {PIXEL_LIMIT} pixels",
-            pixels=width * height,
-        )
     # reading EXIF may unpack the image: only done where it can matter
     if image.size in (expected, expected[::-1]):
         turned = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
@@ -150,6 +188,16 @@ def _check_size(image: Image.Image, expected: tuple[int, int], place: str) -> No
             f"expected {expected[0]} x {expected[1]} as the input layer declares; resize it first",
             got=[width, height],
             expected=list(expected),
+        )
+
+
+def _check_pixels(image: Image.Image, place: str) -> None:
+    width, height = image.size
+    if width * height > PIXEL_LIMIT:
+        raise DataError(
+            f"{place} got an image of {width} x {height} pixels, "
+            f"expected at most {PIXEL_LIMIT} pixels",
+            pixels=width * height,
         )
 
 

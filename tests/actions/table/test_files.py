@@ -104,24 +104,27 @@ class TestImages:
         run("image.loadImages", path="pets")
 
         assert rows_of(ctx, "pets") == [
-            {"_image_": image, "_label_": "a", "_filename_0": "1.png", "_id_": 1},
-            {"_image_": image, "_label_": "b", "_filename_0": "2.png", "_id_": 2},
+            {
+                "_image_": image,
+                "_label_": label,
+                "_filename_0": name,
+                "_id_": count,
+                "_path_": (folder / "pets" / label / name).as_posix(),
+                "_type_": "png",
+                "_size_": len(image),
+            }
+            for count, (label, name) in enumerate([("a", "1.png"), ("b", "2.png")], start=1)
         ]
 
     def test_a_file_that_is_no_image_is_named(
         self, run: Run, stores: MemoryStores, folder: Path
     ) -> None:
         (folder / "pets").mkdir()
-        (folder / "pets" / "notes.txt").write_text("no image")
+        (folder / "pets" / "notes.png").write_text("no image")
 
-        message = r"^image 'notes.txt' cannot be decoded, expected one of PNG"
+        message = r"^image 'notes.png' cannot be decoded, expected one of PNG"
         with nothing_changes(stores), pytest.raises(InvalidFile, match=message):
             run("image.loadImages", path="pets", casOut="t")
-
-    def test_only_the_folder_is_a_label(self, run: Run) -> None:
-        message = r"^parameter 'labelLevels' got 2, expected one of 1$"
-        with pytest.raises(InvalidParameters, match=message):
-            run("image.loadImages", path="pets", labelLevels=2)
 
 
 COLUMNS = {

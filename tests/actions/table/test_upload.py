@@ -35,6 +35,20 @@ def upload(ctx: Context, tmp_path: Path) -> Upload:
     return send
 
 
+def image_row(data: bytes, path: str, count: int) -> dict[str, Any]:
+    """Return the row of a member of an archive of images."""
+    label, name = path.split("/")
+    return {
+        "_image_": data,
+        "_label_": label,
+        "_filename_0": name,
+        "_id_": count,
+        "_path_": path,
+        "_type_": "png",
+        "_size_": len(data),
+    }
+
+
 def test_the_types_of_csv_columns_hold_over_the_whole_file(upload: Upload, ctx: Context) -> None:
     answer = upload(b"i,d,s,late,empty\n1,1,a,1,\n2,2.5,b,2,\n,,,x,\n")
 
@@ -173,9 +187,9 @@ def test_zipped_images_become_rows_in_the_order_of_their_paths(
     )
 
     assert rows_of(ctx, "t") == [
-        {"_image_": dark, "_label_": "cats", "_filename_0": "c.png", "_id_": 1},
-        {"_image_": dark, "_label_": "dogs", "_filename_0": "a.png", "_id_": 2},
-        {"_image_": light, "_label_": "dogs", "_filename_0": "b.png", "_id_": 3},
+        image_row(dark, "cats/c.png", 1),
+        image_row(dark, "dogs/a.png", 2),
+        image_row(light, "dogs/b.png", 3),
     ]
 
 
