@@ -17,7 +17,15 @@ from typing import (
     get_args,
 )
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    create_model,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from actions.errors import InvalidParameters
@@ -109,6 +117,12 @@ class Range(ActionParams):
         return self.value_list or tuple(ends)
 
 
+class _Made(ActionParams):
+    """Base of the classes that are made; their options bring their descriptions with them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
 def _ranged(model: type[BaseModel], **more: Any) -> type[ActionParams]:
     """Return a class of the same options, of which those that can be tuned may be ranges."""
     fields: dict[str, Any] = {
@@ -117,7 +131,7 @@ def _ranged(model: type[BaseModel], **more: Any) -> type[ActionParams]:
         if name not in more and name != "snapshot_freq"
     }
     made = create_model(
-        f"Tune{model.__name__}", __base__=ActionParams, __doc__=model.__doc__, **fields, **more
+        f"Tune{model.__name__}", __base__=_Made, __doc__=model.__doc__, **fields, **more
     )
     if "snapshot_freq" in model.model_fields:
         made.later = {"snapshotFreq": "the weights of a trial are kept when it is the best"}
