@@ -416,8 +416,8 @@ class Closs(Layer):
     """Learn embeddings by comparing those of two, three or four branches of a network.
 
     Attributes:
-        margin: How far apart what is not similar is to be, or how much farther than what is
-            (default 2.0).
+        margin: How far apart what is not similar is to be, or how much farther than what is; below
+            0 it may be nearer (default 2.0).
     """
 
     type: ClassVar[str] = "closs"

@@ -44,8 +44,9 @@ class EmbeddingLoss(TaskLayer):
     arity: ClassVar[Arity] = Arity(2, 4)
 
     type: Literal["closs"] = "closs"
-    margin: float = Field(default=2.0, gt=0.0)
-    """How far apart what is not similar is to be, or how much farther than what is."""
+    margin: float = Field(default=2.0, allow_inf_nan=False)
+    """How far apart what is not similar is to be, or how much farther than what is; below 0 it may
+    be nearer."""
 
     _target: Target | None = PrivateAttr(default=None)
 
