@@ -22,6 +22,9 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
 """Pillow modes without colour."""
 
+QUALITY = 95
+"""Of files that lose a little; the highest that Pillow's documentation advises."""
+
 PIXEL_LIMIT = 80_000_000
 """Pixels of the largest image that is decoded; below where Pillow begins to warn."""
 
@@ -129,10 +132,16 @@ def decode_picture(data: bytes, *, row: int, column: str = "_image_") -> Image.I
         return upright.convert("L" if upright.mode in GREY else "RGB")
 
 
-def encode_picture(image: Image.Image) -> bytes:
-    """Return a picture as a PNG file, which loses nothing."""
+def encode_picture(image: Image.Image, kind: str = "PNG") -> bytes:
+    """Return a picture as a file; PNG loses nothing.
+
+    Args:
+        image: the picture.
+        kind: one of ``FORMATS``; JPEG and WEBP lose a little.
+    """
     file = BytesIO()
-    image.save(file, format="PNG")
+    options = {"quality": QUALITY} if kind in ("JPEG", "WEBP") else {}
+    image.save(file, format=kind, **options)
     return file.getvalue()
 
 

@@ -148,11 +148,7 @@ def test_steps_follow_one_another(run: Run, ctx: Context) -> None:
         (
             {"functionType": "SOBEL"},
             InvalidParameters,
-            (
-                r"^parameter 'imageFunctions\[0\].options.functionType' got 'SOBEL', expected one of "
-                r"RESIZE, GET_PATCH, CONVERT_COLOR, HIST_EQUALIZATION, NORMALIZE, RESCALE, THRESHOLD, "
-                r"MUTATIONS"
-            ),
+            r"^parameter 'imageFunctions\[0\].options.functionType' got 'SOBEL', expected one of ",
         ),
         (
             {"functionType": "RESIZE", "width": 4},
