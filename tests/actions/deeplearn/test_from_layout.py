@@ -138,8 +138,8 @@ BAD: dict[str, tuple[list[Row], type[EngineError], str]] = {
         DataError,
         (
             "layer 'fc': key 'act' got 'Rectified', expected one of Automatic, Identity, Logistic, "
-            "Hyperbolic Tangent, Exponential, Sine, Cosine, Softmax, Rectifier, Softplus, ELU, FCMP, "
-            "Leaky Activation function, GELU; did you mean 'Rectifier'?"
+            "Hyperbolic Tangent, Exponential, Sine, Cosine, Softmax, Rectifier, Softplus, ELU, "
+            "FCMP, Leaky Activation function, GELU; did you mean 'Rectifier'?"
         ),
     ),
     "an unknown code": (
@@ -147,8 +147,8 @@ BAD: dict[str, tuple[list[Row], type[EngineError], str]] = {
         DataError,
         (
             "layer 'fc': key 'act' got 99, expected one of Automatic, Identity, Logistic, "
-            "Hyperbolic Tangent, Exponential, Sine, Cosine, Softmax, Rectifier, Softplus, ELU, FCMP, "
-            "Leaky Activation function, GELU"
+            "Hyperbolic Tangent, Exponential, Sine, Cosine, Softmax, Rectifier, Softplus, ELU, "
+            "FCMP, Leaky Activation function, GELU"
         ),
     ),
     "a text for a number": (

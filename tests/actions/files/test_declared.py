@@ -70,7 +70,7 @@ def test_a_value_of_another_type_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_column_there_is_not_cannot_be_declared(tmp_path: Path) -> None:
-    with pytest.raises(ColumnNotFound, match="^the file has no column 'z'"):
+    with pytest.raises(ColumnNotFound, match=r"^the file has no column 'z'"):
         read(tmp_path, "x\n1\n", {"z": {"type": "double"}})
     message = "^the file has 1 columns, expected the 2 that are declared$"
     with pytest.raises(InvalidFile, match=message):

@@ -72,8 +72,10 @@ class TestLoading:
             (
                 {"path": "d.csv", "link": True, "importOptions": {"vars": {"a": {}}}},
                 InvalidParameters,
-                r"^parameters 'link' and 'importOptions.vars' got both, expected one of them; "
-                r"the types of a link are those its values have$",
+                (
+                    r"^parameters 'link' and 'importOptions.vars' got both, expected one of them; "
+                    r"the types of a link are those its values have$"
+                ),
             ),
         ],
     )
