@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from actions.fields import Shape, camel, tags, take_apart
 from actions.params import NamesTable, OutTable, TableRef
@@ -92,11 +92,15 @@ def _parameter(name: str, info: FieldInfo) -> Facts:
     if info.description:
         facts["desc"] = info.description.replace("\n", " ")
     default = info.get_default(call_default_factory=True)
-    if isinstance(default, bool | int | float | str) and default is not PydanticUndefined:
+    if isinstance(default, bool | int | float | str):
         facts["default"] = to_jsonable_python(default)
     if shape.kind == "literal":
-        facts["allowedValues"] = [str(each) for each in shape.items]
+        facts["allowedValues"] = _values(shape)
     return {**facts, **_flags(name, shape), **_members(shape, info)}
+
+
+def _values(shape: Shape) -> list[Json]:
+    return [str(each) for each in shape.items]
 
 
 def _type(shape: Shape) -> str:
@@ -128,6 +132,8 @@ def _members(shape: Shape, info: FieldInfo) -> Facts:
     """Return what an object of a parameter may hold, or the variants there are of it."""
     if shape.kind == "list":
         shape = take_apart(shape.items[0], shape.marks)
+        if shape.kind == "literal":
+            return {"allowedValues": _values(shape)}
         return {"exemplar": _nested(shape.type)} if shape.kind == "model" else {}
     if shape.kind == "model" and shape.type is Layer:
         return _variants("type", LAYERS)

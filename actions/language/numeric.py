@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from statistics import fmean, median, stdev, variance
 
-from scipy import special, stats
+from scipy import special
 
 from actions.language.functions import Value, function, of_number, of_numbers, present
 
@@ -146,6 +146,24 @@ def _described(
     function(names, "n+", "number", sql)(run)
 
 
+def _standardized(x: list[float], power: int) -> float:
+    """Return the sum of a power of the distances from the mean, in standard deviations."""
+    center, deviation = fmean(x), stdev(x)
+    return math.fsum(((each - center) / deviation) ** power for each in x)
+
+
+def _skewness(x: list[float]) -> float:
+    n = len(x)
+    return n / ((n - 1) * (n - 2)) * _standardized(x, 3)
+
+
+def _kurtosis(x: list[float]) -> float:
+    """Return the kurtosis over that of a normal distribution, corrected for bias."""
+    n = len(x)
+    weight = n * (n + 1) / ((n - 1) * (n - 2) * (n - 3))
+    return weight * _standardized(x, 4) - 3 * (n - 1) ** 2 / ((n - 2) * (n - 3))
+
+
 _described("min least", min, sql="least({all})")
 _described("max greatest", max, sql="greatest({all})")
 _described("sum", math.fsum)
@@ -158,8 +176,8 @@ _described("cv", lambda x: 100 * stdev(x) / fmean(x), 2)
 _described("range", lambda x: max(x) - min(x))
 _described("uss", lambda x: math.fsum(each * each for each in x))
 _described("css", lambda x: variance(x) * (len(x) - 1) if len(x) > 1 else 0.0)
-_described("skewness", lambda x: stats.skew(x, bias=False), 3)
-_described("kurtosis", lambda x: stats.kurtosis(x, bias=False), 4)
+_described("skewness", _skewness, 3)
+_described("kurtosis", _kurtosis, 4)
 _described("geomean", lambda x: math.exp(fmean(map(math.log, x))))
 
 

@@ -1,4 +1,4 @@
-"""Turns what the parser finds into nodes, while it reads."""
+"""Turns the expressions and names the parser finds into nodes, while it reads."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -7,35 +7,17 @@ from lark import Token, Transformer
 
 from actions.language.moments import moment
 from actions.language.nodes import (
-    Array,
-    Assign,
-    By,
     Call,
-    CallRoutine,
-    Choose,
     Constant,
-    DataSet,
     Element,
     Expr,
     Format,
-    If,
-    Keep,
-    Leave,
-    Length,
-    Loop,
     Name,
     Names,
     Operation,
-    Option,
-    Output,
     Place,
-    Rename,
-    Retain,
-    Source,
     Span,
-    Statement,
     Step,
-    Sum,
 )
 
 MOST_DEPTH = 100
@@ -83,22 +65,23 @@ def unquoted(text: str) -> str:
     return text[1:-1].replace(quote * 2, quote)
 
 
-def _plain(token: Token) -> str:
+def plain(token: Token) -> str:
     """Return the name a token holds."""
     return unquoted(str(token)[:-1]) if token.type == "NLITERAL" else str(token)
 
 
-def _table(token: Token) -> str:
-    return unquoted(str(token)) if token.type == "TEXT" else _plain(token)
+def table_of(token: Token) -> str:
+    """Return the name of a table a token holds, quoted or not."""
+    return unquoted(str(token)) if token.type == "TEXT" else plain(token)
 
 
-class Reader(Transformer[Token, Any]):
+class Expressions(Transformer[Token, Any]):
     """Builds nodes from the bottom up; every method is named for a rule of the grammar."""
 
     def _operation(
         self, place: Place, word: str, args: list[Expr], words: tuple[str, ...] = ()
     ) -> Operation:
-        return Operation(place, word, tuple(args), words, _depth(args, place))
+        return Operation(place, word, tuple(args), words, depth_of(args, place))
 
     def start(self, found: Found) -> Any:
         return found[0] if len(found) == 1 and not isinstance(found[0], Step) else tuple(found)
@@ -123,7 +106,7 @@ class Reader(Transformer[Token, Any]):
         return Name(place_of(found[0]), str(found[0]))
 
     def literal_name(self, found: Found) -> Name:
-        return Name(place_of(found[0]), _plain(found[0]))
+        return Name(place_of(found[0]), plain(found[0]))
 
     def first_last(self, found: Found) -> Name:
         which, _, name = str(found[0]).partition(".")
@@ -133,11 +116,11 @@ class Reader(Transformer[Token, Any]):
     def call(self, found: Found) -> Call:
         args = () if found[1] is None else found[1]
         place = place_of(found[0])
-        return Call(place, str(found[0]).lower(), args, _depth(args, place))
+        return Call(place, str(found[0]).lower(), args, depth_of(args, place))
 
     def element(self, found: Found) -> Element:
         place = place_of(found[0])
-        return Element(place, str(found[0]), found[1], _depth(found[1:], place))
+        return Element(place, str(found[0]), found[1], depth_of(found[1:], place))
 
     def target(self, found: Found) -> Name | Element:
         return cast("Name | Element", found[0])
@@ -162,10 +145,10 @@ class Reader(Transformer[Token, Any]):
         return [constant for each in found for constant in each]
 
     def item(self, found: Found) -> list[Constant]:
-        return [_signed(found[0], found[1])]
+        return [signed(found[0], found[1])]
 
     def span_item(self, found: Found) -> list[Constant]:
-        first, last = _signed(found[0], found[1]), _signed(found[2], found[3])
+        first, last = signed(found[0], found[1]), signed(found[2], found[3])
         if not isinstance(first.value, float) or not isinstance(last.value, float):
             return [first, last]
         whole = range(int(first.value), min(int(last.value), int(first.value) + 10_000) + 1)
@@ -273,7 +256,7 @@ class Reader(Transformer[Token, Any]):
         return Names(place_of(found[0]), _SPECIAL.get(name.lower(), "name"), name)
 
     def one_literal(self, found: Found) -> Names:
-        return Names(place_of(found[0]), "name", _plain(found[0]))
+        return Names(place_of(found[0]), "name", plain(found[0]))
 
     def range_names(self, found: Found) -> Names:
         return Names(place_of(found[0]), "range", str(found[0]), str(found[2]))
@@ -287,195 +270,15 @@ class Reader(Transformer[Token, Any]):
     def array_names(self, found: Found) -> Names:
         return Names(place_of(found[0]), "array", str(found[0]))
 
-    # statements
 
-    def block(self, found: Found) -> tuple[Statement, ...]:
-        return tuple(each for part in found for each in _many(part))
-
-    def group(self, found: Found) -> tuple[Statement, ...]:
-        return _many(found[1])
-
-    def empty(self, found: Found) -> tuple[Statement, ...]:
-        del found
-        return ()
-
-    def assign(self, found: Found) -> Assign:
-        return Assign(found[0].place, found[0], found[2])
-
-    def sum_up(self, found: Found) -> Sum:
-        return Sum(place_of(found[0]), _plain(found[0]), found[1])
-
-    def branch(self, found: Found) -> If:
-        word, condition, _, then, _, otherwise = found
-        place, yes, no = place_of(word), _many(then), _many(otherwise)
-        return If(place, condition, yes, no, _depth((*yes, *no), place))
-
-    def subset(self, found: Found) -> Keep:
-        return Keep(place_of(found[0]), found[1])
-
-    def where(self, found: Found) -> Keep:
-        return Keep(place_of(found[0]), found[1], is_where=True)
-
-    def loop(self, found: Found) -> Loop:
-        word, control, _, condition, until, stop, body, _ = found
-        condition = condition if until is None else stop
-        return self._loop(word, control, condition, body, until=until is not None)
-
-    def while_loop(self, found: Found) -> Loop:
-        return self._loop(found[0], ("", (), None, None), found[2], found[3], until=False)
-
-    def until_loop(self, found: Found) -> Loop:
-        return self._loop(found[0], ("", (), None, None), found[2], found[3], until=True)
-
-    def _loop(
-        self, word: Token, control: tuple[Any, ...], condition: Any, body: Any, *, until: bool
-    ) -> Loop:
-        place, inner = place_of(word), _many(body)
-        name, values, last, step = control
-        depth = _depth(inner, place)
-        return Loop(place, name, values, last, step, condition, until, inner, depth)
-
-    def control(self, found: Found) -> tuple[Any, ...]:
-        name, _, *rest = found
-        *values, _, last, _, step = rest
-        return str(name), tuple(values), last, step
-
-    def output(self, found: Found) -> Output:
-        return Output(place_of(found[0]), tuple(_table(each) for each in found[1:]))
-
-    def leave(self, found: Found) -> Leave:
-        return Leave(place_of(found[0]), str(found[0]).lower())
-
-    def length(self, found: Found) -> tuple[Length, ...]:
-        place = place_of(found[0])
-        return tuple(Length(place, names, *sized) for names, sized in found[1:])
-
-    def sized(self, found: Found) -> tuple[Any, ...]:
-        return tuple(found)
-
-    def char_length(self, found: Found) -> tuple[str, int | None]:
-        return "text", 8 if found[0] is None else int(float(found[0]))
-
-    def varchar_length(self, found: Found) -> tuple[str, int | None]:
-        return "text", int(float(found[1])) if len(found) > 1 else None
-
-    def varbinary_length(self, found: Found) -> tuple[str, int | None]:
-        return "binary", int(float(found[1])) if len(found) > 1 else None
-
-    def number_length(self, found: Found) -> tuple[str, int | None]:
-        del found
-        return "number", None
-
-    def retain(self, found: Found) -> tuple[Retain, ...]:
-        place = place_of(found[0])
-        return tuple(
-            Retain(place, names, value.value if value else None, value is not None)
-            for names, value in found[1:]
-        )
-
-    retained = sized
-
-    def value(self, found: Found) -> Constant:
-        return _signed(*found)
-
-    def choose(self, found: Found) -> Choose:
-        return Choose(place_of(found[0]), str(found[0]).lower(), found[1])
-
-    def rename(self, found: Found) -> Rename:
-        return Rename(place_of(found[0]), tuple(found[1:]))
-
-    def pair(self, found: Found) -> tuple[str, str]:
-        return _plain(found[0]), _plain(found[2])
-
-    def array(self, found: Found) -> Array:
-        word, name, size, text, temporary, names, items = found
-        return Array(
-            place_of(word),
-            str(name),
-            None if size is None else size[0],
-            text is not None,
-            None if text is None else text[0],
-            names or (),
-            tuple(each.value for each in items or ()),
-            temporary is not None,
-        )
-
-    def size(self, found: Found) -> tuple[int | None]:
-        return (int(float(found[0])) if found else None,)
-
-    def text_size(self, found: Found) -> tuple[int | None]:
-        return (None if found[0] is None else int(float(found[0])),)
-
-    def temporary(self, found: Found) -> bool:
-        return bool(found)
-
-    def routine(self, found: Found) -> CallRoutine:
-        word, name, args = found
-        return CallRoutine(place_of(word), str(name).lower(), args or ())
-
-    def source(self, found: Found) -> Source:
-        word, *rest = found
-        tables = tuple(each for each in rest if isinstance(each, DataSet))
-        options = dict(each for each in rest if not isinstance(each, DataSet))
-        return Source(
-            place_of(word),
-            str(word).lower(),
-            tables,
-            options.get("end", ""),
-            options.get("nobs", ""),
-        )
-
-    def source_option(self, found: Found) -> tuple[str, str]:
-        return str(found[0]).rstrip("=").strip().lower(), str(found[1])
-
-    def data_set(self, found: Found) -> DataSet:
-        (place, name), *options = found
-        return DataSet(place, name, tuple(each for each in options if each is not None))
-
-    def table_name(self, found: Found) -> tuple[Place, str]:
-        return place_of(found[0]), ".".join(_table(each) for each in found)
-
-    def option_names(self, found: Found) -> Option:
-        return Option(place_of(found[0]), _word(found[0]), names=found[1])
-
-    def option_pairs(self, found: Found) -> Option:
-        return Option(place_of(found[0]), "rename", pairs=tuple(found[1:]))
-
-    def option_where(self, found: Found) -> Option:
-        return Option(place_of(found[0]), "where", condition=found[1])
-
-    def option_text(self, found: Found) -> Option:
-        return Option(place_of(found[0]), _word(found[0]), text=_table(found[1]))
-
-    def by(self, found: Found) -> By:
-        return By(place_of(found[0]), tuple(found[1:]))
-
-    def key(self, found: Found) -> tuple[str, bool]:
-        return _plain(found[1]), found[0] is not None
-
-    def step(self, found: Found) -> Step:
-        word, *tables, body, _ = found
-        return Step(place_of(word), tuple(tables), body)
-
-
-def _word(token: Token) -> str:
-    return str(token).rstrip("=").strip().lower()
-
-
-def _signed(minus: Token | None, found: Constant) -> Constant:
+def signed(minus: Token | None, found: Constant) -> Constant:
+    """Return a constant, negative where there is a minus."""
     if minus is None or not isinstance(found.value, float):
         return found
     return Constant(found.place, -found.value, f"-{found.text}")
 
 
-def _many(found: object) -> tuple[Statement, ...]:
-    """Return one statement, those of a group, or none, as a tuple."""
-    if found is None:
-        return ()
-    return found if isinstance(found, tuple) else (cast("Statement", found),)
-
-
-def _depth(inner: Iterable[object], place: Place) -> int:
+def depth_of(inner: Iterable[object], place: Place) -> int:
     """Return the depth of what holds some nodes.
 
     Raises:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-
-import pyarrow as pa
+from dataclasses import dataclass
 
 from actions.context import Context
 from actions.errors import InvalidExpression
@@ -23,7 +21,6 @@ from actions.language.nodes import (
     Loop,
     Name,
     Names,
-    Option,
     Output,
     Rename,
     Retain,
@@ -36,57 +33,22 @@ from actions.language.nodes import (
 from actions.language.rows import Code, Row
 from actions.language.running import Run, Runner, Signal
 from actions.language.sources import Reader, Reading
-from actions.language.transfer import column_of, is_stored_whole, result_type
-from actions.params import TableRef
-from actions.ports import Name as TableAddress
-from actions.ports import Output as TableOutput
-from actions.ports import StagedData, TableInfo
+from actions.language.step_tables import (
+    ROWS_AT_ONCE,
+    Written,
+    option_pairs,
+    output_of,
+    reference,
+)
+from actions.language.transfer import is_stored_whole
+from actions.ports import TableInfo
 from actions.query import Order
 from actions.reading import OpenTable, open_table
 from engine.errors import Cancelled
 
 SUBJECT = STEP
-ROWS_AT_ONCE = 8192
-"""Rows that are held before they are written."""
 NOTHING = "_null_"
 """The name of a step that makes no table."""
-
-
-@dataclass
-class Written:
-    """A table a step makes.
-
-    Attributes:
-        columns: its columns with the variables they come from.
-    """
-
-    output: TableOutput
-    name: str
-    columns: Sequence[tuple[str, Variable]]
-    held: list[list[object]] = field(default_factory=list)
-    staged: StagedData | None = None
-
-    @property
-    def schema(self) -> pa.Schema:
-        return pa.schema([pa.field(name, result_type(each)) for name, each in self.columns])
-
-    def add(self, row: Row) -> None:
-        """Take the variables of a row."""
-        self.held.append([row[each.slot] for _, each in self.columns])
-        if len(self.held) >= ROWS_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is held."""
-        assert self.staged is not None  # noqa: S101 - staged before the step runs
-        if not self.held:
-            return
-        columns = [
-            column_of([row[at] for row in self.held], each)
-            for at, (_, each) in enumerate(self.columns)
-        ]
-        self.staged.write(pa.RecordBatch.from_arrays(columns, schema=self.schema))
-        self.held = []
 
 
 @dataclass
@@ -138,7 +100,7 @@ class StepRun:
             columns = self._columns(table)
             found = open_table(
                 self.ctx,
-                _reference(table),
+                reference(table),
                 columns=tuple(columns),
                 order=self._ordering(table, columns),
             )
@@ -150,7 +112,7 @@ class StepRun:
 
     def _columns(self, table: DataSet) -> dict[str, str]:
         """Return the columns that are read of a table, with the names of their variables."""
-        whole = open_table(self.ctx, _reference(table))
+        whole = open_table(self.ctx, reference(table))
         names = whole.schema.names
         for option in table.options:
             if option.word in ("keep", "drop"):
@@ -161,7 +123,7 @@ class StepRun:
                 }
                 keeps = option.word == "keep"
                 names = [name for name in names if (name in chosen) == keeps]
-        pairs = _pairs(table.options, "rename")
+        pairs = option_pairs(table.options, "rename")
         renamed = {resolve(old, names, whole.label): new for old, new in pairs}
         return {name: renamed.get(name, name) for name in names}
 
@@ -279,7 +241,7 @@ class StepRun:
         for option in table.options:
             if option.word in ("keep", "drop"):
                 names = self._chosen(names, option.word, option.names)
-        renamed |= {old.casefold(): new for old, new in _pairs(table.options, "rename")}
+        renamed |= {old.casefold(): new for old, new in option_pairs(table.options, "rename")}
         columns = [(renamed.get(name, self._known(name).name), self._known(name)) for name in names]
         if not columns:
             raise InvalidExpression(
@@ -296,7 +258,7 @@ class StepRun:
                     column=name,
                 )
             seen.add(name.casefold())
-        return Written(_output(table), table.name, columns)
+        return Written(output_of(table), table.name, columns)
 
     def _is_shown(self, name: str) -> bool:
         found = self.frame.find(name)
@@ -403,35 +365,3 @@ def _named(statement: Statement) -> list[str]:
             return [name]
         case _:
             return []
-
-
-def _pairs(options: Sequence[Option], word: str) -> list[tuple[str, str]]:
-    return [pair for each in options if each.word == word for pair in each.pairs]
-
-
-def _text(table: DataSet, word: str) -> str:
-    return next((each.text for each in table.options if each.word == word), "")
-
-
-def _address(table: DataSet) -> tuple[str, str | None]:
-    """Return name and caslib; ``lib.name`` names both."""
-    lib, dot, name = table.name.partition(".")
-    caslib = _text(table, "caslib")
-    if dot and not caslib and lib and name:
-        return name, None if lib.casefold() in ("work", "casuser") else lib
-    return table.name, caslib or None
-
-
-def _reference(table: DataSet) -> TableRef:
-    name, caslib = _address(table)
-    return TableRef(name=name, caslib=caslib)
-
-
-def _output(table: DataSet) -> TableOutput:
-    name, caslib = _address(table)
-    return TableOutput(
-        TableAddress(name, caslib),
-        replace=_text(table, "replace").lower() != "no",
-        promote=_text(table, "promote").lower() == "yes",
-        label=_text(table, "label"),
-    )

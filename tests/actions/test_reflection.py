@@ -60,6 +60,13 @@ def test_values_and_types_are_told() -> None:
     assert (fetch["from"]["parmType"], fetch["index"]["parmType"]) == ("int64", "boolean")
 
 
+def test_values_of_a_list_are_told() -> None:
+    statistics = params("simple.summary")["subSet"]
+
+    assert statistics["parmType"] == "value_list"
+    assert {"MIN", "MAX", "N", "SKEWNESS"} <= set(statistics["allowedValues"])
+
+
 def test_layer_types_are_alternatives_and_the_input_layer_is_first() -> None:
     layer = params("deepLearn.addLayer")["layer"]
 

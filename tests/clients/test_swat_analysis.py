@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import swat
+from swat.dataframe import SASDataFrame
 from swat.exceptions import SWATError
 
 
@@ -19,6 +20,15 @@ def frame() -> pd.DataFrame:
 
 
 FRAME = frame()
+
+
+def drop_names_of_columns_as_before_pandas_1_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``mode`` of swat 1.18.1 work: since pandas 1.5 columns get the name of their table.
+
+    swat then pivots by columns it does not find, whatever a server answers.
+    """
+    kept = [name for name in SASDataFrame._metadata if name != "name"]
+    monkeypatch.setattr(SASDataFrame, "_metadata", kept)
 
 
 @pytest.fixture
@@ -51,6 +61,44 @@ class TestStatistics:
 
         assert found.loc["unique", "kind"] == 3
         assert found.loc["freq", "kind"] == FRAME["kind"].value_counts().max()
+
+    def test_describe_of_every_statistic(self, data: Any) -> None:
+        found = data[["x", "n"]].describe(stats="all")
+
+        for name, expected in {
+            "sum": FRAME[["x", "n"]].sum(),
+            "var": FRAME[["x", "n"]].var(),
+            "stderr": FRAME[["x", "n"]].sem(),
+            "skewness": FRAME[["x", "n"]].skew(),
+            "kurtosis": FRAME[["x", "n"]].kurt(),
+        }.items():
+            np.testing.assert_allclose(found.loc[name].astype(float), expected)
+
+    def test_describe_by_group(self, data: Any) -> None:
+        found = data.groupby("kind")[["x", "n"]].describe()
+
+        expected = FRAME.groupby("kind")[["x", "n"]].describe()
+        for column in ("x", "n"):
+            for name in ("count", "mean", "std", "min", "50%", "max"):
+                np.testing.assert_allclose(
+                    found[column][name].astype(float), expected[column][name]
+                )
+
+    @pytest.mark.parametrize("columns", [["kind", "n"], ["n"], ["kind"]])
+    def test_modes(self, data: Any, columns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        drop_names_of_columns_as_before_pandas_1_5(monkeypatch)
+
+        found = data[columns].mode()
+
+        pd.testing.assert_frame_equal(pd.DataFrame(found), FRAME[columns].mode(), check_dtype=False)
+
+    def test_modes_by_group(self, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        drop_names_of_columns_as_before_pandas_1_5(monkeypatch)
+
+        found = data.groupby("kind")[["n"]].mode()["n"]
+
+        for kind, group in FRAME.groupby("kind"):
+            assert found.loc[kind].tolist() == group["n"].mode().tolist()
 
     def test_statistics_by_group(self, data: Any) -> None:
         grouped = data.groupby("kind")
@@ -181,7 +229,7 @@ class TestSteps:
         assert found["id"].tolist() == expected["id"].tolist()
 
     @pytest.mark.parametrize("how", ["inner", "left", "right", "outer"])
-    def test_tables_are_merged(self, cas: Any, data: Any, how: str) -> None:
+    def test_tables_are_merged(self, cas: Any, data: Any, how: Any) -> None:
         other = pd.DataFrame({"kind": ["ant", "cat", "eel"], "legs": [6.0, 4.0, 0.0]})
         table = cas.upload_frame(other)
 

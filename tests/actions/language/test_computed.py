@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actions.context import Context
@@ -330,6 +330,7 @@ FORMULAS = st.recursive(
 )
 
 
+@settings(max_examples=25)
 @given(
     formula=FORMULAS,
     rows=st.lists(st.tuples(NUMBERS, NUMBERS, TEXTS, TEXTS), min_size=1, max_size=6),
