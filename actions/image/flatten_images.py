@@ -73,7 +73,9 @@ def flatten_images(ctx: Context, p: FlattenImagesParams) -> ActionResult:
         )
     values = [pa.field(f"c{place}", pa.uint8()) for place in range(1, count + 1)]
     schema = pa.schema([*pictures.fields()[1:], *values])
-    rows = _flat(pictures, chain([] if first is None else [first], images), shape, p.group_channels)
+    rows = _flat(
+        pictures, chain([] if first is None else [first], images), shape, group=p.group_channels
+    )
     return made(store_rows(ctx, schema, _batches(rows, schema, count), p.cas_out.output))
 
 
@@ -83,7 +85,7 @@ def _shape(first: Picture, column: str, p: FlattenImagesParams) -> Shape:
 
 
 def _flat(
-    pictures: Pictures, images: Iterator[Picture], shape: Shape, group: bool
+    pictures: Pictures, images: Iterator[Picture], shape: Shape, *, group: bool
 ) -> Iterator[Flat]:
     """Yield what is copied of an image, and its values."""
     height, width, channels = shape
