@@ -179,7 +179,7 @@ def test_a_layer_may_use_the_weights_of_another(run: Run, ctx: Context) -> None:
     shared = ("twin", "sharedweights", "conv1", 1.0, 2)
     assert graph.node("twin").shared == "conv1"
     assert shared in list(model_rows(graph))
-    kept = [each.get("shared") for each in declared(graph) if isinstance(each, dict)]
+    kept = [each.get("shared") for each in declared(graph)]
     assert kept == [None, None, "conv1"]
 
 

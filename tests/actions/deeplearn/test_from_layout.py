@@ -34,7 +34,9 @@ def declared(case: Case) -> Graph:
 
 def told(graph: Graph) -> tuple[list[Row], list[tuple[object, ...]]]:
     """Return all that a table tells of a graph: options with resolved values, and the edges."""
-    edges = [(node.id, node.name, node.sources, node.shared) for node in graph.nodes]
+    edges: list[tuple[object, ...]] = [
+        (node.id, node.name, node.sources, node.shared) for node in graph.nodes
+    ]
     return list(model_rows(graph)), edges
 
 
