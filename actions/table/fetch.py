@@ -21,12 +21,16 @@ ANSWER_BYTES = 64 << 20
 class FetchParams(ActionParams):
     """Parameters of table.fetch."""
 
-    later = ("format", "computedVars", "computedVarsProgram")
+    later = ("format",)
 
     table: TableRef
     """The table to read, of any kind."""
     fetch_vars: tuple[Variable, ...] = ()
     """Columns to give, in this order; left out: those of ``table.vars``, or all."""
+    computed_vars: Annotated[tuple[Variable, ...], Aliases("compVars")] = ()
+    """Further columns to compute, beside those of ``table.computedVars``."""
+    computed_vars_program: Annotated[tuple[str, ...], Aliases("compPgm")] = ()
+    """Statements that compute them, which come after those of ``table.computedVarsProgram``."""
     from_: Annotated[int, Field(ge=1)] = 1
     """First row, counted from 1, after ``where`` and ordering."""
     to: Annotated[int, Field(ge=0)] | None = None
@@ -43,6 +47,17 @@ class FetchParams(ActionParams):
     """Give ``_Index_`` first, the position of a row counted from 1."""
     sas_types: bool = False
     """Accepted; types are the table's own."""
+
+    @property
+    def source(self) -> TableRef:
+        """The table with all columns that are computed."""
+        if not self.computed_vars and not self.computed_vars_program:
+            return self.table
+        names = (*self.table.computed_vars, *self.computed_vars)
+        program = (*self.table.computed_vars_program, *self.computed_vars_program)
+        return self.table.model_copy(
+            update={"computed_vars": names, "computed_vars_program": program}
+        )
 
     @property
     def first(self) -> int:
@@ -73,7 +88,7 @@ def fetch(ctx: Context, p: FetchParams) -> ActionResult:
         raise InvalidParameters("parameters 'from' and 'offset' got both, expected one of them")
     table = open_table(
         ctx,
-        p.table,
+        p.source,
         order=tuple(item.parsed for item in p.sort_by),
         offset=p.first,
         limit=p.rows,

@@ -145,11 +145,29 @@ class TestStatistics:
         np.testing.assert_array_equal(found.iloc[:, 1:], expected)
         assert [found.colinfo[f"Col{at}"].label for at in range(1, 6)] == list("01234")
 
-    def test_statistics_by_group_become_a_table(self, data: Any) -> None:
-        table = data.groupby("n")[["x"]].mean(casout="means")
+    @pytest.mark.parametrize(
+        "name", ["mean", "sum", "std", "var", "min", "max", "median", "nunique"]
+    )
+    def test_statistics_by_group_become_a_table(self, data: Any, name: str) -> None:
+        out = {"name": "found", "replace": True}
 
-        found = table.to_frame().sort_values("n")
-        np.testing.assert_allclose(found["x"], FRAME.groupby("n")["x"].mean())
+        found = getattr(data.groupby("n")[["x", "id"]], name)(casout=out).to_frame()
+
+        expected = getattr(FRAME.groupby("n")[["x", "id"]], name)()
+        found = found.sort_values("n")[["x", "id"]].astype(float)
+        np.testing.assert_allclose(found, expected.astype(float))
+
+    def test_quantiles_by_group_become_a_table(self, data: Any) -> None:
+        out = {"name": "found", "replace": True}
+
+        found = data.groupby("kind")[["x"]].quantile([0.25, 0.5], casout=out).to_frame()
+
+        expected = [
+            np.percentile(each["x"].dropna(), [25, 50], method="averaged_inverted_cdf")
+            for _, each in FRAME.groupby("kind")
+        ]
+        np.testing.assert_allclose(found["x"], np.ravel(expected))
+        assert found["quantile"].tolist() == [25, 50] * 3
 
     def test_a_curve_of_scores(self, cas: Any) -> None:
         scored = cas.upload_frame(pd.DataFrame({"p": [0.1, 0.4, 0.35, 0.8], "y": [0, 0, 1, 1]}))

@@ -57,6 +57,18 @@ class TestPages:
     def test_vars_of_the_table_choose_columns_too(self, run: Run) -> None:
         assert fetched(run, table={"name": "people", "vars": "name"}, to=1) == [{"name": "Ann"}]
 
+    def test_columns_may_be_computed_beside_those_of_the_table(self, run: Run) -> None:
+        table = {"name": "people", "computedVars": "a", "computedVarsProgram": "a = id * 2;"}
+        program = {"computedVars": ["b"], "computedVarsProgram": "b = a + 1;"}
+
+        assert fetched(run, table=table, **program, fetchVars=["a", "b"], to=1) == [
+            {"a": 2.0, "b": 3.0}
+        ]
+        assert fetched(run, table="people", compPgm="b = -id;", fetchVars="b", to=2) == [
+            {"b": -1.0},
+            {"b": -2.0},
+        ]
+
     def test_where_chooses_before_the_page_is_cut(self, run: Run) -> None:
         where = {"name": "people", "where": "age = 20"}
         assert ids(run, table=where) == [3, 4]
