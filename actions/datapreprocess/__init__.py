@@ -1,5 +1,5 @@
 """The action set ``dataPreprocess``: one file an action."""
 
-from actions.datapreprocess import high_cardinality
+from actions.datapreprocess import high_cardinality, impute
 
-__all__ = ["high_cardinality"]
+__all__ = ["high_cardinality", "impute"]

@@ -44,6 +44,7 @@ ACTION_NAMES = {
     "dataPreprocess.highCardinality",
     "dataStep.runCode",
     "deduplication.deduplicate",
+    "dataPreprocess.impute",
     "deepLearn.addLayer",
     "deepLearn.buildModel",
     "deepLearn.dlExportModel",
