@@ -36,6 +36,8 @@ ACTION_NAMES = {
     "castorch.foldBatchNorm",
     "castorch.heatMap",
     "castorch.listArchitectures",
+    "castorch.loadAnnotations",
+    "castorch.loadIdx",
     "castorch.loadWordVectors",
     "castorch.modelGraph",
     "castorch.replaceHead",

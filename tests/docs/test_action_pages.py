@@ -38,6 +38,9 @@ def world(tmp_path: Path) -> Context:
     (public / "points.csv").write_text(CSV)
     (public / "vectors.txt").write_text("the 0.5 -1\ncat 2 0.25\n")
     put(ctx, "reviews", {"text": ["a good film", "not good"], "positive": [1, 0]})
+    (public / "boxes").mkdir()
+    (public / "boxes" / "1.txt").write_text("1 0.5 0.5 0.25 0.5\n")
+    (public / "digits.idx").write_bytes(b"\0\0\x08\x03" + b"\0\0\0\2" * 3 + bytes(range(8)))
     for label in ("cat", "dog"):
         (public / "pets" / label).mkdir(parents=True)
         (public / "pets" / label / "1.png").write_bytes(picture(np.zeros((4, 4))))
