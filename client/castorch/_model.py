@@ -11,6 +11,7 @@ from uuid import uuid4
 from castorch._history import History, Scored
 from castorch._job import Job
 from castorch._layer import Layer
+from castorch._looking import Looking
 from castorch._options import ScoreOptions, TrainOptions
 from castorch._picture import Picture
 from castorch._progress import Progress, show_progress
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from castorch._session import Session
 
 
-class Model:
+class Model(Looking):
     """A handle on a model table; it holds the name, the layers are on the server."""
 
     def __init__(self, session: Session, name: str, caslib: str | None = None) -> None:
@@ -36,6 +37,9 @@ class Model:
     def to_wire(self) -> dict[str, Any]:
         """Return the model as a parameter of an action."""
         return self._address(self.name)
+
+    def _weights(self, weights: Table | str | None) -> Any:
+        return weights or self._address(self._default_weights)
 
     def add(
         self,
@@ -209,7 +213,7 @@ class Model:
         out = params.pop("out", None)
         params["cas_out"] = self._output(out)
         params["layer_out"] = self._output(params.get("layer_out"))
-        params["init_weights"] = params.pop("weights", None) or self._address(self._default_weights)
+        params["init_weights"] = self._weights(params.pop("weights", None))
         job = self._session.submit("deepLearn.dlScore", table=table, model_table=self, **params)
         result = watch(job, _reporter(progress, f"scoring {self.name}"))
         return Scored(result, None if out is None else self._session.table(out, self.caslib))
