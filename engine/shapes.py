@@ -59,16 +59,23 @@ def sequence(sources: Sequence[Shape]) -> tuple[int, int]:
 def side_by_side(sources: Sequence[Shape]) -> tuple[int, int]:
     """Return the (steps, values) of sequences whose values lie side by side in every step.
 
+    Maps of one pixel, as pooling over whole maps leaves them, are one step of as many values.
+
     Raises:
         ShapeError: a source is no sequence, or they differ in their steps.
     """
-    pairs = [sequence([source]) for source in sources]
+    pairs = [sequence([_one_step(source)]) for source in sources]
     if any(steps != pairs[0][0] for steps, _ in pairs):
         raise ShapeError(
             f"got {', '.join(map(str, sources))}, expected sequences of equally many steps",
             sources=[list(shape) for shape in sources],
         )
     return pairs[0][0], sum(values for _, values in pairs)
+
+
+def _one_step(shape: Shape) -> Shape:
+    """Return maps of one pixel as one step; other shapes as they are."""
+    return (1, shape[0]) if len(shape) == IMAGE_AXES and shape[1:] == (1, 1) else shape
 
 
 def flat_size(sources: Sequence[Shape]) -> int:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from typing import Annotated
@@ -53,7 +54,7 @@ def fetch_images(ctx: Context, p: FetchImagesParams) -> ActionResult:
     """Return images of a table as files, with their labels and other columns.
 
     ``Image`` comes first, then ``Label`` if the table has a column ``_label_``, then the columns
-    that are asked for. The kind of the images is that of the first.
+    that are asked for, images among them again as images. The kind of images is that of the first.
 
     Raises:
         TableNotFound: the session sees no such table.
@@ -80,23 +81,29 @@ def fetch_images(ctx: Context, p: FetchImagesParams) -> ActionResult:
     rows = tuple(within_limit(table, ANSWER_BYTES))
     first, *rest = result_columns(table.schema)
     shown = [Column("Label", rest[0].type), *rest[1:]] if label else rest
-    media = _media_type(whole, image, next((row[0] for row in rows if row[0] is not None), b""))
-    columns = (replace(first, name="Image", media_type=media), *shown)
+    media, *kinds = [_media_type(_first(rows, at)) for at in range(len(shown) + 1)]
+    if any(row[0] is not None for row in rows) and not media:
+        raise _no_images(whole, image)
+    beside = (replace(each, media_type=kind) for each, kind in zip(shown, kinds, strict=True))
+    columns = (replace(first, name="Image", media_type=media or Image.MIME["PNG"]), *beside)
     title = f"Selected Images from Table {whole.info.name.upper()}"
     return ActionResult(tables={"Images": ResultTable(columns, rows, title)})
 
 
-def _media_type(table: OpenTable, column: str, data: Cell) -> str:
-    """Return what kind of image a file is."""
-    if data == b"":
-        return Image.MIME["PNG"]
+def _first(rows: Sequence[Sequence[Cell]], at: int) -> Cell:
+    """Return the first value of a column, None if there is none."""
+    return next((row[at] for row in rows if row[at] is not None), None)
+
+
+def _media_type(data: Cell) -> str:
+    """Return what kind of image a value is, nothing if it is none."""
+    if not isinstance(data, bytes):
+        return ""
     try:
-        with Image.open(
-            BytesIO(data if isinstance(data, bytes) else b""), formats=FORMATS
-        ) as image:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
             return Image.MIME[str(image.format)]
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise _no_images(table, column) from error
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        return ""
 
 
 def _no_images(table: OpenTable, column: str) -> InvalidParameters:

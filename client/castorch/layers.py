@@ -327,8 +327,8 @@ class Fc(Layer):
         act: Activation; AUTO is TANH (default AUTO).
         fcmp_act: With ``act`` FCMP: the text of the function of x.
         dropout: Rate of dropped outputs; None takes the rate of the training run.
-        per_step: Whether the steps of a sequence are multiplied one by one, and kept; an extension
-            (default false).
+        per_step: Whether the steps of a sequence are multiplied one by one, and kept; an extension.
+            Left out: regions are, behind a ``roipooling`` layer (default false).
     """
 
     type: ClassVar[str] = "fc"

@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from engine.errors import GraphError
 from engine.graph.dealing import check_dealing
+from engine.graph.regions import per_region
 from engine.graph.sharing import check_anchors, check_shared_tensors
 from engine.graph.walk import infer_node, listed, place, walk
 from engine.layers.base import BuildOptions, Layer
@@ -142,6 +143,7 @@ class Graph:
             )
         names = tuple(self.node(source).name for source in sources)
         self._check_sources(folded, layer, names)
+        layer = per_region(layer, names, self.by_name)
         anchor = None if shared is None else self.node(shared)
         owner = None if anchor is None else anchor.shared or anchor.name
         if found is not None:
@@ -183,6 +185,7 @@ class Graph:
         """
         node = self.node(name)
         self._check_sources(node.name, layer, node.sources)
+        layer = per_region(layer, node.sources, self.by_name)
         return self._with(changed(node, layer=layer))
 
     def _with(self, node: Node) -> "Graph":

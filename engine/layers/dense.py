@@ -49,7 +49,8 @@ class FullyConnected(Weighted):
     """Rate of dropped outputs; None takes the rate of the training run."""
 
     per_step: bool = False
-    """Whether the steps of a sequence are multiplied one by one, and kept; an extension."""
+    """Whether the steps of a sequence are multiplied one by one, and kept; an extension. Left out:
+    regions are, behind a ``roipooling`` layer."""
 
     @model_validator(mode="after")
     def _check_user_function(self) -> Self:

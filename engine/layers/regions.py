@@ -147,7 +147,7 @@ class ROIPooling(Layer):
     """Cut regions out of maps and make them equally large, by the largest value of each part.
 
     The first source gives the maps, the second the regions. The regions become the steps of a
-    sequence: layers that follow treat them one by one, a fully connected one with ``perStep``.
+    sequence: layers that follow treat them one by one, fully connected ones as if with ``perStep``.
 
     Shapes: (C, H, W) and (R, 5) → (R, C * outputHeight * outputWidth).
 

@@ -13,6 +13,9 @@ from engine.sequences import is_true_step
 CERTAIN = 1e4
 """How much likelier a certain blank is than a label: exp(-1e4) is zero in float32."""
 
+MAPS_AXES = 4
+"""Axes of maps: rows of the data, channels, rows and columns of a map."""
+
 
 def flat(sources: tuple[Tensor, ...]) -> Tensor:
     """Return all values of each row side by side, maps in order channel, row, column."""
@@ -21,9 +24,14 @@ def flat(sources: tuple[Tensor, ...]) -> Tensor:
 
 
 def steps_of(sources: tuple[Tensor, ...]) -> Tensor:
-    """Return sequences (N, T, D), or maps (N, 1, T, D), side by side in every step."""
-    steps = [source.flatten(0, -3) for source in sources]
+    """Return sequences (N, T, D), maps (N, 1, T, D) or (N, D, 1, 1), side by side in every step."""
+    steps = [_steps(source) for source in sources]
     return steps[0] if len(steps) == 1 else torch.cat(steps, -1)
+
+
+def _steps(source: Tensor) -> Tensor:
+    maps = source.shape[1] if source.dim() == MAPS_AXES else 1
+    return source.flatten(0, -3) if maps == 1 else source.flatten(2).transpose(1, 2)
 
 
 class Dense(Finish):

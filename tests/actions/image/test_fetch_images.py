@@ -66,6 +66,16 @@ def test_the_kind_is_that_of_the_first_image(run: Run, ctx: Context) -> None:
     assert len(table.columns) == 1
 
 
+def test_other_columns_of_images_are_images_too(run: Run, ctx: Context) -> None:
+    pair = [picture(PIXELS[0])]
+    put(ctx, "pairs", {"_image_": pair, "_image_1": pair, "_id_": [1], "raw": [b"x"]})
+
+    asked = ["_image_1", "_id_", "raw"]
+    table = run("image.fetchImages", table="pairs", fetchImagesVars=asked).tables["Images"]
+
+    assert [each.media_type for each in table.columns] == ["image/png", "image/png", "", ""]
+
+
 def test_a_table_without_rows_gives_none(run: Run) -> None:
     table = run("image.fetchImages", table={"name": "pets", "where": "_id_ > 9"}).tables["Images"]
     assert (table.rows, table.columns[0].media_type) == ((), "image/png")

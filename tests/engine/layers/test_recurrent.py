@@ -48,6 +48,13 @@ def test_the_states_are_those_of_torchs_own_module(kind: str) -> None:
     torch.testing.assert_close(module(x), peer(kind, module, 3)(x)[0])
 
 
+def test_maps_of_one_pixel_are_one_step() -> None:
+    maps = torch.randn(2, 3, 1, 1)
+
+    step = built(layer("GRU"), (1, 3))(maps.reshape(2, 1, 3))
+    torch.testing.assert_close(built(layer("GRU"), (3, 1, 1))(maps), step)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_unequal_length_give_what_torchs_packed_sequences_give(kind: str) -> None:
     module = built(layer(kind), (6, 3))
