@@ -286,6 +286,8 @@ class Worker:
         )
         JOB.reset(token)
         gc.collect()
+        if self.limits.memory_bytes is not None:
+            give_back_memory()  # what is kept would count as held by the next job
 
     def _give_up(self, job: Job, why: EngineError) -> None:
         """End a job that cannot be stopped in order, and this process with it."""
