@@ -1,6 +1,7 @@
 """Every failure of a request becomes the one error body, here and nowhere else."""
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +13,7 @@ from pydantic import BaseModel, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from actions.errors import InvalidParameters
+from actions.errors import CallUnfinished, InvalidParameters
 from actions.results import Json
 from engine.errors import EngineError
 from server.failures import failure, status_of_code
@@ -79,7 +80,8 @@ class UnexpectedFailures:
     """Answers an error that nobody declared with its id; a late one breaks the connection.
 
     Once a response has started no status can be taken back: the connection is cut, so that the
-    caller sees a body that ends too early and not a whole one.
+    caller sees a body that ends too early and not a whole one. A request that the server gives up
+    when it is stopped has status 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -102,6 +104,11 @@ class UnexpectedFailures:
             if started:
                 raise
             await error_response(failure(error))(scope, receive, send)
+        except CancelledError:
+            if started:
+                raise
+            given_up = CallUnfinished("the server was stopped before the request came to its end")
+            await error_response(failure(given_up), 503)(scope, receive, send)
 
 
 def _answer(request: Request, error: Exception) -> Response:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
@@ -205,23 +205,19 @@ def test_a_job_killed_with_its_server_has_failed_with_a_reason_after_a_restart(
 @pytest.mark.slow
 def test_a_server_ends_in_time_while_a_request_computes(launch: Launch) -> None:
     server = launch("--workers", "0")
-    computing = Thread(target=lambda: _ask_in_vain(server.url))
-    computing.start()
-    time.sleep(1.0)
+    with ThreadPoolExecutor() as pool:
+        computing = pool.submit(server.post, "trial.compute", pauseS=90)
+        time.sleep(1.0)
 
-    server.popen.terminate()
-    began = time.monotonic()
+        server.popen.terminate()
+        began = time.monotonic()
 
-    assert server.popen.wait(START_S) == 0
-    assert time.monotonic() - began < 20.0
-    computing.join()
-
-
-def _ask_in_vain(url: str) -> None:
-    with pytest.raises(httpx.TransportError):
-        httpx.post(
-            f"{url}/v1/actions/trial.compute", json={"pauseS": 90}, timeout=START_S, trust_env=False
-        )
+        assert server.popen.wait(START_S) == 0
+        assert time.monotonic() - began < 20.0
+        answer = computing.result()
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "request.unfinished"
+    assert answer.json()["message"] == "the server was stopped before the request came to its end"
 
 
 @pytest.mark.slow
