@@ -95,7 +95,7 @@ def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
         Cancelled: the caller asked to stop; nothing is stored.
     """
     device = device_name(p.gpu)
-    with threads_of(ctx, p.n_threads), memory_told():
+    with threads_of(ctx, p.n_threads), memory_told(ctx.memory_bytes):
         source = TableSource(ctx, p.model_table, p.init_weights)
         kind: type[Scoring] = Scoring
         if p.n_workers > 1:
