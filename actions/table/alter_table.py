@@ -13,6 +13,7 @@ from actions.reading import open_table
 from actions.registry import action
 from actions.results import ActionResult
 from actions.writing import rewrite
+from engine.errors import NotSupportedError
 from engine.layers.base import Aliases
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH)]
@@ -22,7 +23,7 @@ class ColumnChange(ActionParams):
     """What becomes of one column."""
 
     shorthand = "name"
-    later = ("format", "label")
+    later = ("label",)
 
     name: ColumnName
     """The column."""
@@ -30,6 +31,8 @@ class ColumnChange(ActionParams):
     """Its new name."""
     drop: bool = False
     """Leave it out."""
+    format: str | None = None
+    """How its values are shown; formats of texts, as ``$10.``, are all one, others are none yet."""
 
 
 class AlterTableParams(ActionParams):
@@ -44,7 +47,7 @@ class AlterTableParams(ActionParams):
     label: str | None = None
     """A line that describes it."""
     columns: tuple[ColumnChange, ...] = ()
-    """Columns to rename or to leave out."""
+    """Columns to rename, to show in a format or to leave out."""
     drop: tuple[ColumnName, ...] = ()
     """Columns to leave out."""
     keep: tuple[ColumnName, ...] = ()
@@ -65,6 +68,7 @@ def alter_table(ctx: Context, p: AlterTableParams) -> ActionResult:
         ColumnNotFound: a column does not exist.
         WrongKind: columns of a model or of weights are to change.
         InvalidParameters: no column would be left, or two would have one name.
+        NotSupportedError: a format is none of texts.
         Conflict: another session changed the table at the same time.
     """
     info = ctx.tables.find(Name(p.name, p.caslib))
@@ -78,6 +82,7 @@ def alter_table(ctx: Context, p: AlterTableParams) -> ActionResult:
 
 def _with_columns(ctx: Context, info: TableInfo, p: AlterTableParams) -> TableInfo:
     whole = open_table(ctx, TableRef(name=info.name, caslib=info.caslib))
+    _check_formats(p.columns)
     known, label = whole.schema.names, whole.label
     dropped = {resolve(each, known, label) for each in p.drop}
     dropped |= {resolve(each.name, known, label) for each in p.columns if each.drop}
@@ -96,6 +101,18 @@ def _with_columns(ctx: Context, info: TableInfo, p: AlterTableParams) -> TableIn
         whole.schema.field(name).with_name(other) for name, other in zip(names, shown, strict=True)
     ]
     return rewrite(ctx, info, pa.schema(fields), _renamed(ctx, info, names, pa.schema(fields)))
+
+
+def _check_formats(columns: tuple[ColumnChange, ...]) -> None:
+    """Check that formats are those of texts, which are shown in the length they have."""
+    for each in columns:
+        if each.format is not None and not each.format.startswith("$"):
+            raise NotSupportedError(
+                f"the format {each.format!r} of column {each.name!r} of table.alterTable is not "
+                "supported yet, expected one of texts, as '$10.'",
+                column=each.name,
+                got=each.format,
+            )
 
 
 def _renamed(

@@ -165,6 +165,16 @@ def test_conditions_and_chosen_columns_hold(run: Run, ctx: Context) -> None:
     assert rows == [{"idjoin": "a", "_nObjects_": 3.0}]
 
 
+def test_the_key_need_not_be_among_the_chosen_columns(run: Run, ctx: Context) -> None:
+    put(ctx, "files", {"_path_": ["x/b.jpg", "x/a.jpg"], "_image_": PICTURES[:2]})
+    computed = {"computedVars": "idjoin", "computedVarsProgram": "idjoin = substr(_path_, 3, 1);"}
+
+    rows = join(run, ctx, left={"name": "files", "vars": "_image_", **computed})
+
+    assert list(rows[0]) == ["_image_", "idjoin", "_nObjects_"]
+    assert keys(rows) == [("b", 0.0), ("a", 1.0), ("a", 3.0)]
+
+
 @pytest.mark.parametrize("kind", ["inner", "left", "right", "outer"])
 def test_larger_tables_give_what_pandas_gives(
     run: Run, ctx: Context, kind: Literal["inner", "left", "right", "outer"]

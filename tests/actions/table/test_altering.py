@@ -1,5 +1,6 @@
 """Tables that are copied, added to, shuffled, renamed, and whose columns change."""
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from actions.params import TableRef
 from actions.ports import Name
 from actions.reading import open_table
 from actions.writing import rewrite
+from engine.errors import NotSupportedError
 from tests.actions.house import SMALL_CNN, Run, build, nothing_changes, put, rows_of
 
 
@@ -120,6 +122,19 @@ class TestColumns:
     def test_columns_may_be_kept(self, run: Run, ctx: Context) -> None:
         run("table.alterTable", name="cats", keep=["age"])
         assert rows_of(ctx, "cats")[0] == {"age": 1}
+
+    def test_formats_of_texts_change_nothing(self, run: Run, ctx: Context) -> None:
+        before = rows_of(ctx, "cats")
+        run("table.alterTable", name="cats", columns={"name": "name", "format": "$10."})
+        assert rows_of(ctx, "cats") == before
+
+    def test_other_formats_are_refused(self, run: Run) -> None:
+        message = (
+            "the format 'BEST12.' of column 'age' of table.alterTable is not supported yet, "
+            "expected one of texts, as '$10.'"
+        )
+        with pytest.raises(NotSupportedError, match=f"^{re.escape(message)}$"):
+            run("table.alterTable", name="cats", columns={"name": "age", "format": "BEST12."})
 
     def test_a_global_table_stays_global(self, run: Run, ctx: Context) -> None:
         run("table.promote", name="cats")
