@@ -122,8 +122,10 @@ class Training:
         )
 
     def _refuse_with_specs(self) -> None:
-        """Refuse what ``dataSpecs`` says already."""
-        for name in ("inputs", "target", "texts", "target_sequence", "sequence", "sequence_opts"):
+        """Refuse what ``dataSpecs`` says already; clients send a target with it all the same."""
+        if self.p.target:
+            self.ctx.note("The parameter 'target' is left to the specs of the layers.")
+        for name in ("inputs", "texts", "target_sequence", "sequence", "sequence_opts"):
             if getattr(self.p, name):
                 wire = camel(name)
                 raise InvalidParameters(

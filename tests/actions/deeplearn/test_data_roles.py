@@ -270,6 +270,12 @@ class TestSeveralLayers:
         with pytest.raises(InvalidParameters, match=message):
             train(run, "mixed", dataSpecs=SPECS, inputs="x")
 
+    def test_a_target_beside_specs_is_left_to_them_with_a_note(self, run: Run) -> None:
+        answer = train(run, "mixed", dataSpecs=SPECS, target="z")
+
+        notes = [each.text for each in answer.messages]
+        assert "The parameter 'target' is left to the specs of the layers." in notes
+
     def test_a_text_to_predict_is_not_supported(self, run: Run) -> None:
         spec = {"type": "TEXT", "layer": "kind", "data": ["y"], "dataLayer": "data"}
         message = (
