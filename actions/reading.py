@@ -111,9 +111,7 @@ def open_table(
     info = ctx.tables.find(ref.address)
     order = order or tuple(item.parsed for item in ref.order_by)
     computed = tuple(each.name for each in ref.computed_vars)
-    query = Query(
-        ref.where, columns or ref.columns, order, offset, limit, computed, ref.program
-    )
+    query = Query(ref.where, columns or ref.columns, order, offset, limit, computed, ref.program)
     table = OpenTable(ctx, info, query)
     _ = table.plan  # fails now, and not at the first row
     return table

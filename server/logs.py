@@ -19,6 +19,11 @@ _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "co
 """Fields that every record has, or that repeat the message for terminals."""
 
 
+def _is_fact(name: str) -> bool:
+    """Return whether a field of a record is an extra one; what other libraries add is private."""
+    return name not in _KNOWN and not name.startswith("_")
+
+
 class JsonLines(logging.Formatter):
     """Writes a record as one line of JSON; extra fields of the record become keys."""
 
@@ -31,7 +36,7 @@ class JsonLines(logging.Formatter):
         }
         ids = {"request": REQUEST.get(), "job": JOB.get()}
         line |= {name: value for name, value in ids.items() if value is not None}
-        line |= {name: value for name, value in vars(record).items() if name not in _KNOWN}
+        line |= {name: value for name, value in vars(record).items() if _is_fact(name)}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

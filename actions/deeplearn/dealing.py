@@ -1,7 +1,8 @@
 """The work of dlScore when other workers score blocks of the table.
 
-A clerk scores a block as dlScore itself scores the whole table. What it hands in is a header in JSON
-with the sums of its rows and two Arrow streams, of the scored rows and of the outputs of layers.
+A clerk scores a block as dlScore itself scores the whole table. What it hands in is a header in
+JSON with the sums of its rows and two Arrow streams, of the scored rows and of the outputs of
+layers.
 """
 
 import json

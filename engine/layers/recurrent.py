@@ -41,9 +41,9 @@ class RecurrentLayer(Weighted):
     state (and of the cell of an LSTM), gates are logistic. The state begins with zeros.
 
     Shapes: (T, D), one map (1, T, D), or maps of one pixel (D, 1, 1), one step, → (n,) or (T, n);
-    weights (g n, D) of the source, then (g n, n) of the state; biases (g n,), one set. Blocks of n rows: RNN one; GRU reset, update,
-    new; LSTM input, forget, cell, output. A GRU's bias stands outside the product with the reset
-    gate: new = act(W x + b + reset * (U h)).
+    weights (g n, D) of the source, then (g n, n) of the state; biases (g n,), one set. Blocks of n
+    rows: RNN one; GRU reset, update, new; LSTM input, forget, cell, output. A GRU's bias stands
+    outside the product with the reset gate: new = act(W x + b + reset * (U h)).
 
     Source: the deepLearn reference, layer type recurrent and decision D13; the order of the gates
     is torch's.

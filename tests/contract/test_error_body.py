@@ -68,6 +68,8 @@ STATUSES = {
     "auth.required": 401,
     "auth.forbidden": 403,
     "request.too_large": 413,
+    "request.key_reused": 409,
+    "request.unfinished": 409,
 }
 """What callers rely on; a new class is a new line here."""
 
@@ -200,8 +202,8 @@ def test_a_wrong_query_parameter(client: httpx.Client) -> None:
     assert body["details"] == {"parameter": "limit", "got": "few"}
 
 
-def test_a_wrong_token(client: httpx.Client) -> None:
-    answer = client.get("/v1/jobs", headers={"Authorization": "Basic YTpi"})
+def test_credentials_of_an_unknown_scheme(client: httpx.Client) -> None:
+    answer = client.get("/v1/jobs", headers={"Authorization": "Digest YTpi"})
 
     check(answer, 401, "auth.required")
     assert answer.headers["WWW-Authenticate"] == "Bearer"

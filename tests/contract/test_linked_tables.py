@@ -66,12 +66,7 @@ def test_a_link_is_a_data_table_that_knows_its_file(mine: View, folder: Path) ->
             "path": "d.csv",
             "size_bytes": len(CSV),
             "modified_ns": LONG_AGO_NS,
-            "reading": {
-                "file_type": "CSV",
-                "get_names": True,
-                "delimiter": ",",
-                "encoding": "UTF-8",
-            },
+            "reading": {"file_type": "CSV", "delimiter": ","},
         }
     }
     schema = mine.tables.schema(made)

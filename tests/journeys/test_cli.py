@@ -51,9 +51,9 @@ def test_a_model_is_declared_trained_and_scored_from_the_command_line(
         return done.stdout
 
     assert "fc1" in well("summary", "disc.yaml")
-    assert "disc" not in well("models")
+    assert "DISC" not in well("models")
     assert well("declare", "disc.yaml", "--replace") == "model 'disc' was declared\n"
-    assert re.search(r"^disc ", well("models"), re.MULTILINE)
+    assert re.search(r"^DISC ", well("models"), re.MULTILINE)
     assert well("upload", "disc_points.csv", "--replace") == "table 'disc_points' has 400 rows\n"
     trained = well(
         *("train", "--table", "disc_points", "--model", "disc", "--target", "label"),
@@ -67,7 +67,7 @@ def test_a_model_is_declared_trained_and_scored_from_the_command_line(
     assert json.loads(scored)["Misclassification Error (%)"] < 10
     assert well("fetch", "disc_scored", "--out", "scored.csv") == "wrote scored.csv\n"
     assert len((folder / "scored.csv").read_text().splitlines()) == 401
-    assert "disc_weights" in well("tables")
+    assert "DISC_WEIGHTS" in well("tables")
     assert "deepLearn.dlScore" in well("jobs")
 
 

@@ -78,8 +78,10 @@ def test_a_token_names_its_user_from_anywhere() -> None:
         ("Bearer guess", "the token of the request is unknown"),
         (
             "Digest x",
-            "the Authorization header got the scheme 'Digest', expected 'Bearer TOKEN', or 'Basic' "
-            "with a user's name and token",
+            (
+                "the Authorization header got the scheme 'Digest', expected 'Bearer TOKEN', or "
+                "'Basic' with a user's name and token"
+            ),
         ),
         (
             "Basic !",

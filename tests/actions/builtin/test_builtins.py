@@ -21,7 +21,9 @@ def test_about_tells_versions(run: Run) -> None:
 
 def test_actions_are_listed_set_by_set(run: Run) -> None:
     tables = run("builtins.listActions").tables
-    listed = {f"{name}.{row['name']!s}" for name, table in tables.items() for row in table.records()}
+    listed = {
+        f"{name}.{row['name']!s}" for name, table in tables.items() for row in table.records()
+    }
     assert listed == set(ACTIONS)
 
     assert list(run("builtins.listActions", actionSet="SESSION").tables) == ["SESSION"]

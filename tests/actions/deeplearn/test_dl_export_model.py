@@ -68,9 +68,7 @@ class TestPoints:
 
         assert rows_of(ctx, "first") == rows_of(ctx, "second")
 
-    def test_what_the_weights_know_of_their_making_goes_along(
-        self, run: Run, ctx: Context
-    ) -> None:
+    def test_what_the_weights_know_of_their_making_goes_along(self, run: Run, ctx: Context) -> None:
         run("deepLearn.dlExportModel", **EXPORT, file="net")
         blob = (ctx.caslibs.find("CASUSER").path / "net").read_bytes()
 

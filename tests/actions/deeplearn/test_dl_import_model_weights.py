@@ -171,7 +171,10 @@ class TestPictures:
         (
             {"weightFilePath": "net.kerasmodel.h5", "textEmbeddingDim": 3},
             NotSupportedError,
-            "parameter 'textEmbeddingDim' of deepLearn.dlImportModelWeights is not supported yet",
+            (
+                "parameter 'textEmbeddingDim' of deepLearn.dlImportModelWeights is not supported "
+                "yet: textParms of dlTrain say how texts are read"
+            ),
         ),
         (
             {"weightFilePath": "net.kerasmodel.h5", "labelTable": "names"},

@@ -102,8 +102,16 @@ def test_a_cycle_called_by_name_gives_the_verified_rates(run: Run) -> None:
 
 def test_a_plateau_called_by_name_is_the_policy_with_its_constants(run: Run) -> None:
     add(run, PLATEAU, "reduce_lr_on_plateau")
-    named: dict[str, Any] = {"fcmpLearningRate": "reduce_lr_on_plateau", "learningRate": 0.5, "gamma": 0.1}
-    policy: dict[str, Any] = {"learningRatePolicy": "REDUCELRONPLATEAU", "coolDown": 1, "patience": 0}
+    named: dict[str, Any] = {
+        "fcmpLearningRate": "reduce_lr_on_plateau",
+        "learningRate": 0.5,
+        "gamma": 0.1,
+    }
+    policy: dict[str, Any] = {
+        "learningRatePolicy": "REDUCELRONPLATEAU",
+        "coolDown": 1,
+        "patience": 0,
+    }
 
     rates = train(run, **named)
 

@@ -97,6 +97,7 @@ def test_a_collection_that_was_cut_short_is_taken_up_again(
 
 def test_the_declared_tables_are_these() -> None:
     assert sorted(metadata.tables) == [
+        "call_keys",
         "caslibs",
         "contents",
         "data_chunks",
