@@ -4,15 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actions.ports import (
-    CaslibStore,
-    JobCheckpoint,
-    ModelStore,
-    Session,
-    SessionStore,
-    TableStore,
-    WeightStore,
-)
+from actions.job_ports import JobCheckpoint
+from actions.ports import CaslibStore, ModelStore, Session, SessionStore, TableStore, WeightStore
 from actions.results import Json, Message
 from actions.team import Deal, Gather
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from hashlib import sha256
 
 from actions.errors import InvalidParameters, StoreUnavailable
-from actions.ports import PLAIN, CallKey, Job, Session, Terms
+from actions.job_ports import PLAIN, CallKey, Job, Terms
+from actions.ports import Session
 from actions.registry import Action
 from actions.results import Json
 from actions.spelling import Unknown, from_wire

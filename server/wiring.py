@@ -12,7 +12,8 @@ from threading import Event, Thread
 import actions
 from actions.context import Context
 from actions.errors import StoreUnavailable
-from actions.ports import Job, JobStore, Session
+from actions.job_ports import Job, JobStore
+from actions.ports import Session
 from engine.errors import NotSupportedError
 from server.auth import Gate
 from server.jobs.events import JobSignals

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 
-from actions.ports import Job, JobStore
+from actions.job_ports import Job, JobStore
 
 BEATS = 5
 """Heartbeats that are waited for where the database's times say that a lease has ended already."""

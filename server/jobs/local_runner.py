@@ -19,7 +19,7 @@ from threading import Event, Lock, Thread
 from uuid import uuid4
 
 from actions.errors import StoreUnavailable
-from actions.ports import JobStore
+from actions.job_ports import JobStore
 from engine.devices import gpu_count
 from server.jobs.events import JobSignals
 from server.settings import WORKER_COMMAND, Settings, worker_environment

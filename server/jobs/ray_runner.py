@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError
 
 from actions.errors import StoreUnavailable
-from actions.ports import JobStore
+from actions.job_ports import JobStore
 from server.jobs.events import JobSignals
 from server.jobs.local_runner import FIRST_PAUSE_S, LAST_CALL_S, MAX_PAUSE_S, new_owner
 from server.jobs.ray_worker import END, RayWorker, actor, how_it_died

@@ -16,7 +16,7 @@ import torch
 from ray.exceptions import RayError
 
 from actions.errors import JobFailed
-from actions.ports import Job
+from actions.job_ports import Job
 from actions.run import run_action
 from actions.team import Block, Hire, Party
 from engine.devices import choose_device

@@ -15,7 +15,7 @@ import torch
 
 from actions.context import Context
 from actions.errors import Conflict, JobFailed, StoreFull, StoreUnavailable
-from actions.ports import Job, JobState, JobStore
+from actions.job_ports import Job, JobState, JobStore
 from actions.results import Json, to_json
 from actions.run import run_action
 from actions.team import Block, Hire, Party

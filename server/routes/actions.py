@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from actions.errors import InvalidParameters, StoreUnavailable
-from actions.ports import FINAL_STATES, CallKey, Job, Session, Terms
+from actions.job_ports import FINAL_STATES, CallKey, Job, Terms
+from actions.ports import Session
 from actions.registry import Action, find
 from actions.results import Json, to_json
 from actions.run import run_action

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from actions.errors import InvalidParameters
-from actions.ports import FINAL_STATES, Job, JobEvent
+from actions.job_ports import FINAL_STATES, Job, JobEvent
 from actions.results import Json
 from server.routes.dependencies import AppResources, Caller, answer
 from server.wiring import Resources

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from actions.errors import CallUnfinished, KeyReused
-from actions.ports import CallKey
+from actions.job_ports import CallKey
 from actions.results import Json
 from server.store.connect import Database
 from server.store.schema import call_keys

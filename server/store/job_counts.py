@@ -4,7 +4,7 @@ from typing import get_args
 
 from sqlalchemy import func, select
 
-from actions.ports import JobState
+from actions.job_ports import JobState
 from server.store.connect import Database
 from server.store.schema import jobs
 

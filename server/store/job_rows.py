@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
 
 from actions.errors import Conflict, JobFailed, JobNotFound
-from actions.ports import Job, JobState
+from actions.job_ports import Job, JobState
 from actions.results import Json
 from server.store.schema import job_checkpoints, job_events, jobs
 

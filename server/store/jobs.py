@@ -13,7 +13,8 @@ from secrets import token_hex
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from actions.errors import InvalidParameters
-from actions.ports import FINAL_STATES, PLAIN, Job, JobEvent, JobState, Session, Terms
+from actions.job_ports import FINAL_STATES, PLAIN, Job, JobEvent, JobState, Terms
+from actions.ports import Session
 from actions.results import Json
 from server.store.call_keys import job_of_key
 from server.store.connect import Database

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Self
 
 from actions.deeplearn.table_models import TableModels
-from actions.ports import JobState, ModelStore, Session
+from actions.job_ports import JobState
+from actions.ports import ModelStore, Session
 from server.store.call_keys import SqlCallKeys
 from server.store.caslibs import SqlCaslibStore, add_public
 from server.store.catalogue import Catalogue

@@ -3,7 +3,8 @@
 import pytest
 
 from actions.errors import CallUnfinished, KeyReused
-from actions.ports import CallKey, Session, Terms
+from actions.job_ports import CallKey, Terms
+from actions.ports import Session
 from server.store import SqlStores
 from tests.conftest import HandClock
 

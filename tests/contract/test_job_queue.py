@@ -2,7 +2,8 @@
 
 import pytest
 
-from actions.ports import Session, Terms
+from actions.job_ports import Terms
+from actions.ports import Session
 from server.store import SqlStores
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from actions.errors import Conflict, InvalidParameters, JobNotFound
-from actions.ports import Job, Session
+from actions.job_ports import Job
+from actions.ports import Session
 from server.store import SqlStores
 from tests.conftest import HandClock
 

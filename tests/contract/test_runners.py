@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actions.ports import FINAL_STATES, Job, Session
+from actions.job_ports import FINAL_STATES, Job
+from actions.ports import Session
 from actions.results import Json
 from server.jobs.events import JobSignals
 from server.jobs.local_runner import how_it_ended

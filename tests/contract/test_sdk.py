@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from actions.errors import ActionError
 from actions.fields import camel as server_camel
-from actions.ports import FINAL_STATES
+from actions.job_ports import FINAL_STATES
 from castorch._errors import BY_CODE
 from castorch._job import FINAL_STATES as CLIENT_FINAL_STATES
 from castorch._spelling import camel as client_camel

@@ -23,7 +23,8 @@ import numpy as np
 import psycopg
 
 import castorch
-from actions.ports import FINAL_STATES, Name
+from actions.job_ports import FINAL_STATES
+from actions.ports import Name
 from server.store import SqlStores
 from tests.faults.forking import ADDRESS, Forked, start_nursery
 from tests.journeys.conftest import environment

@@ -15,7 +15,8 @@ from threading import Lock
 from typing import Any
 
 from actions.errors import InvalidParameters
-from actions.ports import Job, Session
+from actions.job_ports import Job
+from actions.ports import Session
 from actions.results import Json
 from engine.errors import Cancelled
 from server.errors import Failure

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from actions.ports import FINAL_STATES, Session
+from actions.job_ports import FINAL_STATES
+from actions.ports import Session
 from actions.results import Json
 from server.routes.cas.retrieval import JOBS_SEEN, Answers
 from server.routes.cas.routing import CasRoute

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from actions.errors import StoreUnavailable
-from actions.ports import Job, Session
+from actions.job_ports import Job
+from actions.ports import Session
 from server.jobs.leases import Leases
 from server.store import SqlStores
 from tests.conftest import HandClock

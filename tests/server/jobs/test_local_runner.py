@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from actions import run_action
-from actions.ports import FINAL_STATES, Job, Name, Output, Session, Terms
+from actions.job_ports import FINAL_STATES, Job, Terms
+from actions.ports import Name, Output, Session
 from actions.results import Json
 from server.jobs.events import JobSignals
 from server.jobs.local_runner import LocalRunner

@@ -14,7 +14,8 @@ import pytest
 
 from actions import run_action
 from actions.context import Context
-from actions.ports import FINAL_STATES, Job, Name
+from actions.job_ports import FINAL_STATES, Job
+from actions.ports import Name
 from server.store import SqlStores
 from server.wiring import Resources, context_for, open_resources
 from tests.actions.house import SMALL_DNN, build, put

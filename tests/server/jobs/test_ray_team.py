@@ -9,7 +9,7 @@ import pytest
 
 from actions.context import Context
 from actions.errors import JobFailed
-from actions.ports import Job
+from actions.job_ports import Job
 from actions.team import Clerk
 from engine.errors import Cancelled
 from engine.train.replicas import ReplicaLost, Seat

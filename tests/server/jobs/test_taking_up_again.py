@@ -14,7 +14,8 @@ import pytest
 
 from actions import run_action
 from actions.context import Context
-from actions.ports import FINAL_STATES, Job, Name, Output
+from actions.job_ports import FINAL_STATES, Job
+from actions.ports import Name, Output
 from server.settings import Settings
 from server.store import SqlStores
 from server.wiring import Resources, context_for, open_resources

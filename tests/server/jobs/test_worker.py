@@ -11,8 +11,9 @@ import pytest
 
 from actions.context import Context
 from actions.errors import Conflict, StoreFull, StoreUnavailable
+from actions.job_ports import PLAIN, Job, JobEvent, JobState, Terms
 from actions.memory import MemoryStores
-from actions.ports import PLAIN, Job, JobEvent, JobState, Session, Terms
+from actions.ports import Session
 from actions.results import Json
 from engine.train.checkpoint import Interrupted
 from server.jobs.worker import (
