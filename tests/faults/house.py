@@ -245,7 +245,7 @@ class Trials:
         self.whole = {suffix: house.numbers(f"whole{suffix}") for suffix in ("", "_8", "_16")}
 
     def run(self, faults: tuple[str, ...] = ()) -> None:
-        """Train once under faults, drawn by chance where none are given."""
+        """Train once under faults: those given while it runs, else some by chance at any time."""
         number = self.toll.runs
         self.toll.runs += 1
         drawn = self.dice.choices(FAULTS, k=self.dice.choice((1, 1, 2)))
@@ -268,7 +268,10 @@ class Trials:
         for thread in threads:
             thread.start()
         for fault in faults or drawn:
-            ended.wait(self.dice.uniform(0, self.seconds))
+            if faults:
+                self._until_running()
+            else:
+                ended.wait(self.dice.uniform(0, self.seconds))
             self._hit(fault)
         for thread in threads:
             thread.join(PATIENCE_S)
@@ -281,6 +284,12 @@ class Trials:
             self._until_ready()
         self.toll.faults[fault] = self.toll.faults.get(fault, 0) + 1
         getattr(self.house, fault)(self.dice)
+
+    def _until_running(self) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.house.stores.jobs.list("local", limit=1)[0].state != "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
     def _until_ready(self) -> None:
         deadline = time.monotonic() + PATIENCE_S
