@@ -3,16 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-
-@dataclass(frozen=True)
-class Place:
-    """Where something stands in a text; both counted from 1."""
-
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}"
+from engine.functions.nodes import Place as Place
 
 
 @dataclass(frozen=True)
