@@ -73,6 +73,7 @@ def test_other_arrays_become_numbers(run: Run, ctx: Context, put_file: Put) -> N
         (idx(PIXELS, 8) + b"1", r"^the file 'x' goes on after its 2 rows, expected its end$"),
         (gzip.compress(idx(PIXELS, 8))[:20], r"^the file 'x' cannot be unpacked: Compressed file"),
     ],
+    ids=["kind", "short", "head-only", "cut", "long", "packed"],
 )
 def test_a_file_that_is_not_of_the_format_is_named(
     run: Run, stores: MemoryStores, put_file: Put, data: bytes, message: str
