@@ -8,6 +8,7 @@ from actions.job_ports import JobCheckpoint
 from actions.ports import CaslibStore, ModelStore, Session, SessionStore, TableStore, WeightStore
 from actions.results import Json, Message
 from actions.team import Deal, Gather
+from engine.fast_paths import NONE, FastPaths
 
 Reporter = Callable[[str, Mapping[str, Json]], None]
 
@@ -39,6 +40,8 @@ class Context:
         attempt: how often a worker has taken the job.
         gather: lets several workers run the job together; None: it has no others.
         deal: deals parts of the job to other workers; likewise.
+        frozen: folder where networks are kept that were frozen into machine code; None: nowhere.
+        without: the fast paths that are left out.
         messages: the log lines of the answer, in order; append with :meth:`note` and :meth:`warn`.
     """
 
@@ -61,6 +64,8 @@ class Context:
     attempt: int = 1
     gather: Gather | None = None
     deal: Deal | None = None
+    frozen: Path | None = None
+    without: FastPaths = NONE
     messages: list[Message] = field(default_factory=list)
 
     def note(self, text: str) -> None:

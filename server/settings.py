@@ -10,6 +10,8 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.fast_paths import FastPath
+
 MEBIBYTE = 1 << 20
 
 WORKER_COMMAND = (sys.executable, "-P", "-m", "server", "worker")
@@ -19,6 +21,15 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Graphics processors that a process sees.
 
 Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
+"""
+
+MARK = "WORKER_OF_CASTORCH"
+"""Tells a worker that its environment was made for it."""
+
+COMPILED = "TORCHINDUCTOR_CACHE_DIR"
+"""Folder where torch's compiler keeps what it has compiled, for later processes.
+
+Source: torch, "Compile Time Caching in torch.compile".
 """
 
 _KEEP_MEMORY = {
@@ -43,6 +54,13 @@ class Settings(BaseSettings):
     """Folders, as a JSON list, inside which callers may add caslibs; left out: they may not."""
     spool: Path | None = None
     """Folder for request bodies while they arrive; left out: ``castorch-spool`` in ``data``."""
+    frozen: Path | None = None
+    """Folder for networks that were frozen into machine code for scoring, at most 2 GiB of them;
+    left out: ``castorch-frozen`` in ``data``."""
+    without: tuple[FastPath, ...] = ()
+    """Fast paths that are left out, as a JSON list, to find the one that is to blame for something:
+    ``channels-last``, ``folding``, ``freezing``, ``fused-updates``, ``kept-memory``, ``overlap``,
+    ``scaled-once`` ([Speed](speed.md))."""
     host: str = "127.0.0.1"
     """Address to listen on. Without tokens only a loopback address is served."""
     port: int = Field(default=8080, ge=0, le=65535)
@@ -130,6 +148,11 @@ class Settings(BaseSettings):
         return self.spool or self.data / "castorch-spool"
 
     @property
+    def frozen_folder(self) -> Path:
+        """Where frozen networks lie."""
+        return self.frozen or self.data / "castorch-frozen"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         if self.host == "localhost":
@@ -155,6 +178,7 @@ class Settings(BaseSettings):
                 "data": self.data.absolute(),
                 "caslib_roots": tuple(root.absolute() for root in self.caslib_roots),
                 "spool": self.spool_folder.absolute(),
+                "frozen": self.frozen_folder.absolute(),
             }
         )
 
@@ -180,12 +204,14 @@ def worker_environment(settings: Settings, gpu: str | None = None) -> dict[str, 
     """
     threads = {"OMP_NUM_THREADS": str(settings.threads), "MKL_NUM_THREADS": str(settings.threads)}
     devices = {} if gpu is None else {VISIBLE: gpu}
-    return {**_KEEP_MEMORY, **os.environ, **threads, **devices, **_exported(settings)}
+    memory = {} if "kept-memory" in settings.without else _KEEP_MEMORY
+    compiled = {COMPILED: str(settings.absolute.frozen_folder / "compiler"), MARK: "1"}
+    return {**memory, **compiled, **os.environ, **threads, **devices, **_exported(settings)}
 
 
 def is_worker_environment() -> bool:
-    """Return whether this process was started with the memory settings of a worker."""
-    return all(name in os.environ for name in _KEEP_MEMORY)
+    """Return whether this process was started with the settings of a worker in its environment."""
+    return MARK in os.environ
 
 
 def _absolute(database: str) -> str:

@@ -154,6 +154,8 @@ def helper_context(settings: Settings, stores: SqlStores, job: Job, owner: str) 
         job_id=job.id,
         checkpoint=stores.checkpoint_of(job.id, owner),
         attempt=job.attempt,
+        frozen=settings.frozen_folder,
+        without=frozenset(settings.without),
     )
 
 

@@ -6,6 +6,7 @@ layers.
 """
 
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -75,10 +76,12 @@ def hire_clerk(p: "DlScoreParams", device: str, ctx: Context) -> Clerk:
 
 def score_block(scoring: Scoring, block: Block) -> bytes:
     """Score the rows of a block."""
-    scorer = replace(scoring.scorer, first_row=block.first_row)
+    whole = scoring.scorer
+    shop = replace(whole.shop, rows=block.rows)
+    scorer = replace(whole, first_row=block.first_row, shop=shop)
     outs = (scoring.p.cas_out, scorer.columns), (scoring.p.layer_out, scorer.layer_columns)
     papers = [None if out is None else Paper(scoring.layout(columns)) for out, columns in outs]
-    held: list[pa.RecordBatch] = []
+    held: deque[pa.RecordBatch] = deque()
 
     def read() -> Iterator[Columns]:
         for batch in scoring.table.block(block.first_row, block.rows):
@@ -86,7 +89,7 @@ def score_block(scoring: Scoring, block: Block) -> bytes:
             yield from engine_columns([batch])
 
     for found in scorer.score(read()):
-        batch = held.pop()
+        batch = held.popleft()
         for paper, values in zip(papers, (found.columns, found.layers), strict=True):
             if paper is not None:
                 paper.write(scored_rows(batch, scoring.copied, values, paper.schema))

@@ -1,7 +1,8 @@
 """The work of dlScore: look, load, and score batch by batch into staged tables."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,12 @@ from actions.deeplearn.data_roles import embeddings
 from actions.deeplearn.roles import IMAGE, LABEL, narrowed
 from actions.deeplearn.schemas import bind_weights
 from actions.deeplearn.sources import Source
-from actions.errors import InvalidParameters
+from actions.errors import Conflict, InvalidParameters
 from actions.expression import resolve
 from actions.ports import Output, Staged, StagedData, TableInfo
 from actions.reading import OpenTable, open_table
 from actions.results import ActionResult, Cell, ResultTable
+from engine.compile.frozen import machine
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.columns import Columns
 from engine.data.schema import Schema, SchemaRequest
@@ -31,8 +33,10 @@ from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
 from engine.layers.input import Input
 from engine.layers.output import Output as OutputLayer
+from engine.overlap import behind
+from engine.score.forms import Record, Shop
 from engine.score.outputs import OutputColumn
-from engine.score.scorer import BATCH_ROWS, Scorer
+from engine.score.scorer import BATCH_ROWS, ScoredBatch, Scorer
 from engine.score.summary import ScoreSummary
 from engine.shapes import IMAGE_AXES
 
@@ -42,6 +46,13 @@ if TYPE_CHECKING:
 ALL = "all"
 """In ``copyVars``: every column."""
 
+
+FACT = "scoring"
+"""The fact of a weight table that tells, for each machine, what scorings have found out about the
+forms of its network."""
+
+WORTH_S = 1.0
+"""Seconds of computing that are worth to be added to that fact."""
 
 ARROW = {"double": pa.float64(), "string": pa.string(), "binary": pa.binary()}
 """Types of columns of scores."""
@@ -103,6 +114,7 @@ class Scoring:
             layers = self._sink(stack, self.p.layer_out, scorer.layer_columns)
             self._fill(scored, layers)
             tables = self._publish([sink for sink in (scored, layers) if sink is not None])
+        self._remember(scorer.record)
         summary = scorer.summary()
         for text in summary.warnings:
             self.ctx.warn(text)
@@ -179,7 +191,31 @@ class Scoring:
             batch_rows=min((size for size in sizes if size is not None), default=BATCH_ROWS),
             device=choose_device(self.device),
             embeddings=embeddings(self.ctx, self.p.text_parms),
+            shop=self.shop,
+            overlaps="overlap" not in self.ctx.without,
         )
+
+    @property
+    def shop(self) -> Shop:
+        """Where quicker forms of the network come from."""
+        without, info = self.ctx.without, self.source.info
+        return Shop(
+            folds="folding" not in without,
+            folder=None if "freezing" in without else self.ctx.frozen,
+            weights=info.id,
+            record=_record(info),
+            rows=self.table.info.rows,
+        )
+
+    def _remember(self, record: Record) -> None:
+        """Keep what was found out of the network's forms with its weights, if they are there."""
+        before, info = self.shop.record, self.source.info
+        if record.form == before.form and record.spent_s - before.spent_s < WORTH_S:
+            return
+        known = info.attributes.get(FACT)
+        told = {**known} if isinstance(known, dict) else {}
+        with suppress(Conflict):
+            self.ctx.tables.annotate(info, {FACT: {**told, machine(): record.model_dump()}})
 
     def _sink(self, stack: ExitStack, out: Any, columns: Sequence[OutputColumn]) -> Sink | None:
         if out is None:
@@ -196,10 +232,23 @@ class Scoring:
         return pa.schema(fields)
 
     def _fill(self, scored: Sink | None, layers: Sink | None) -> None:
+        held: deque[pa.RecordBatch] = deque()
+        with ExitStack() as stack:
+            write: Callable[[ScoredBatch], None] = self._writing(held, scored, layers)
+            if "overlap" not in self.ctx.without:
+                write = stack.enter_context(behind(write))
+            for found in self.scorer.score(self._columns(held)):
+                write(found)
+
+    def _writing(
+        self, held: deque[pa.RecordBatch], scored: Sink | None, layers: Sink | None
+    ) -> Callable[[ScoredBatch], None]:
+        """Return what writes the scores of the batches that are held, one after the other."""
         rows = 0
-        held: list[pa.RecordBatch] = []
-        for found in self.scorer.score(self._columns(held)):
-            batch = held.pop()
+
+        def write(found: ScoredBatch) -> None:
+            nonlocal rows
+            batch = held.popleft()
             if scored is not None:
                 scored.write(batch, {**found.columns, **found.layers})
             if layers is not None:
@@ -207,7 +256,9 @@ class Scoring:
             rows += batch.num_rows
             self.ctx.report("progress", {"rows": rows, "of": self.table.info.rows})
 
-    def _columns(self, held: list[pa.RecordBatch]) -> Iterator[Columns]:
+        return write
+
+    def _columns(self, held: deque[pa.RecordBatch]) -> Iterator[Columns]:
         """Yield batches as the engine reads them, and leave each where its scores will look."""
         for batch in self.table.batches():
             if self.ctx.cancelled():
@@ -228,6 +279,13 @@ class Scoring:
         if tables:
             answer["OutputCasTables"] = output_tables(*tables)
         return answer
+
+
+def _record(info: TableInfo) -> Record:
+    """Return what is known of the network of some weights on this machine."""
+    known = info.attributes.get(FACT)
+    here = known.get(machine()) if isinstance(known, dict) else None
+    return Record.model_validate(here) if isinstance(here, dict) else Record()
 
 
 def default_schema(graph: Graph, weights: TableInfo, table: OpenTable | None = None) -> Schema:

@@ -1,6 +1,6 @@
 """Scores tables of any length in constant memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -17,6 +17,8 @@ from engine.data.encode import Encoded, Encoder
 from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.graph.infer import infer_shapes
+from engine.overlap import ahead
+from engine.score.forms import PLAIN, Forward, Shop
 from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values
@@ -57,6 +59,23 @@ class ScoredBatch:
         return len(self.used)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some rows of a batch, on their way from the encoder to the network.
+
+    Attributes:
+        columns: the batch.
+        here: the rows.
+        encoded: their tensors.
+        is_last: whether they are the last ones of the batch.
+    """
+
+    columns: Columns
+    here: slice
+    encoded: Encoded
+    is_last: bool
+
+
 @dataclass
 class Scorer:
     """Scores batches of columns with a model and the schema it was trained with.
@@ -75,6 +94,8 @@ class Scorer:
             hold more than ``WIDEST_VALUES``. It changes speed and memory only.
         embeddings: vectors of the terms of texts, in place of those kept with the schema.
         first_row: 0-based row of the table where this scorer begins, for messages.
+        shop: where quicker forms of the network come from; else it scores as it was compiled.
+        overlaps: whether rows are read and encoded in another thread, ahead of the network.
     """
 
     model: CompiledModel
@@ -87,6 +108,8 @@ class Scorer:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     embeddings: Embeddings | None = None
     first_row: int = 0
+    shop: Shop = PLAIN
+    overlaps: bool = True
 
     def __post_init__(self) -> None:
         self.reports = make_reports(
@@ -98,6 +121,7 @@ class Scorer:
         )
         self.encoder = Encoder(self.schema, "score", self.embeddings)
         self.rows_read = self.rows_used = 0
+        self.record = self.shop.record
 
     @property
     def columns(self) -> tuple[OutputColumn, ...]:
@@ -137,8 +161,16 @@ class Scorer:
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in self.model.specs)
         self.model = self.model.to(self.device, channels_last=convolves)
         self.model.eval()
-        for columns in batches:
-            yield self._batch(columns)
+        forward = Forward(self.model, self.shop, self.rows_at_a_time)
+        parts = self._parts(batches)
+        scored: ScoredBatch | None = None
+        for part in ahead(parts) if self.overlaps else parts:
+            scored = scored or self._unscored(row_count(part.columns))
+            self._score(part, scored, forward)
+            self.record = forward.record
+            if part.is_last:
+                yield scored
+                scored = None
 
     def state(self) -> State:
         """Return the sums of all rows scored so far, for another scorer to absorb."""
@@ -198,37 +230,47 @@ class Scorer:
             if count
         )
 
-    def _batch(self, columns: Columns) -> ScoredBatch:
-        rows = row_count(columns)
-        scored = ScoredBatch(
+    def _parts(self, batches: Iterable[Columns]) -> Iterator[_Part]:
+        """Yield batches, encoded, as many rows at a time as the network takes."""
+        read = self.first_row + self.rows_read
+        for columns in batches:
+            rows = row_count(columns)
+            for first in range(0, max(rows, 1), self.rows_at_a_time):
+                here = slice(first, min(first + self.rows_at_a_time, rows))
+                part = {name: column[here] for name, column in columns.items()}
+                encoded = self.encoder.encode(part, read + first)
+                yield _Part(columns, here, encoded, is_last=here.stop == rows)
+            read += rows
+
+    def _unscored(self, rows: int) -> ScoredBatch:
+        return ScoredBatch(
             {column.name: _missing(column, rows) for column in self.columns},
             {column.name: _missing(column, rows) for column in self.layer_columns},
             np.zeros(rows, dtype=bool),
         )
-        for first in range(0, rows, self.rows_at_a_time):
-            here = slice(first, min(first + self.rows_at_a_time, rows))
-            part = {name: column[here] for name, column in columns.items()}
-            encoded = self.encoder.encode(part, self.first_row + self.rows_read + first)
-            scored.used[here] = encoded.used
-            self.rows_used += encoded.rows
-            if encoded.rows:
-                places = first + np.flatnonzero(encoded.used)
-                values, layers = self._forward(encoded)
-                _put(scored.columns, places, values)
-                _put(scored.layers, places, layers)
-        self.rows_read += rows
-        return scored
 
-    def _forward(self, encoded: Encoded) -> tuple[Values, Values]:
+    def _score(self, part: _Part, scored: ScoredBatch, forward: Forward) -> None:
+        """Put the scores of a part into those of its batch."""
+        encoded = part.encoded
+        scored.used[part.here] = encoded.used
+        self.rows_read += part.here.stop - part.here.start
+        self.rows_used += encoded.rows
+        if encoded.rows:
+            places = part.here.start + np.flatnonzero(encoded.used)
+            values, layers = self._forward(encoded, forward)
+            _put(scored.columns, places, values)
+            _put(scored.layers, places, layers)
+
+    def _forward(self, encoded: Encoded, forward: Forward) -> tuple[Values, Values]:
         values: dict[str, Array] = {}
         with torch.inference_mode():
             inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
-            outputs = self.model(inputs)
+            outputs = forward(inputs)
             for name, report in self.reports.items():
                 values.update(report.add(outputs[name], encoded.targets.get(name)))
             return values, self._layer_values(outputs)
 
-    def _layer_values(self, outputs: dict[str, Tensor]) -> Values:
+    def _layer_values(self, outputs: Mapping[str, Tensor]) -> Values:
         values: dict[str, Array] = {}
         for name, layer in self._layer_outputs.items():
             found = outputs[name]

@@ -1,0 +1,148 @@
+"""Networks frozen into machine code for one number of rows, kept as files between processes.
+
+A frozen network is made by torch's ahead-of-time compiler with its weights as constants. It runs on
+processors; the compiler needs a C++ compiler.
+
+Source: torch, "AOTInductor: Ahead-Of-Time Compilation for Torch.Export-ed Models".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.compile.lower import CompiledModel
+
+IMAGE_AXES = 4
+
+ENDING = ".pt2"
+"""Of files that hold a frozen network."""
+
+Values = Mapping[str, Tensor]
+Program = Callable[..., Any]
+
+
+class FrozenModel:
+    """A frozen network; rows that are missing to its number are filled up and cut off again."""
+
+    def __init__(self, program: Program, rows: int, inputs: Sequence[str], outputs: Sequence[str]):
+        self.program = program
+        self.rows = rows
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+
+    def __call__(self, inputs: Values) -> dict[str, Tensor]:
+        """Return the raw outputs, by name, of at most ``rows`` rows."""
+        values = [inputs[name] for name in self.inputs]
+        rows = len(values[0])
+        results = self.program(*(laid_out(filled(value, self.rows)) for value in values))
+        return {name: result[:rows] for name, result in zip(self.outputs, results, strict=True)}
+
+
+class _Network(nn.Module):
+    """What is frozen: the module of a model, in evaluation."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
+        result: tuple[Tensor, ...] = self.module(*values)
+        return result
+
+
+def can_freeze(model: CompiledModel) -> bool:
+    """Return whether a model's rows are of one length and it lies on a processor."""
+    return model.device.type == "cpu" and not model.sequences
+
+
+def freeze(model: CompiledModel, example: Values, path: Path) -> FrozenModel:
+    """Compile a model for scoring as many rows as an example has, and keep it as a file.
+
+    Args:
+        model: in evaluation; see ``can_freeze``.
+        example: values of the input layers.
+        path: where the file goes; there is none, or the whole of it.
+
+    Raises:
+        Exception: whatever the compiler raises; the model is as it was.
+    """
+    from torch import _inductor as inductor  # takes a second, which few processes need to pay
+
+    values = tuple(laid_out(example[name]) for name in model.inputs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder, torch.no_grad():
+        exported = torch.export.export(_Network(model.module), values)
+        made = inductor.aoti_compile_and_package(
+            exported,
+            package_path=str(Path(folder) / path.name),
+            inductor_configs={"freezing": True},
+        )
+        Path(made).replace(path)
+    return thawed(model, len(values[0]), path)
+
+
+def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
+    """Load a file that ``freeze`` left.
+
+    Args:
+        model: whose declaration it was made of.
+        rows: for which it was made.
+        path: of the file.
+
+    Raises:
+        Exception: whatever the loader raises.
+    """
+    from torch import _inductor as inductor
+
+    program = inductor.aoti_load_package(str(path))
+    path.touch()
+    return FrozenModel(program, rows, model.inputs, model.outputs)
+
+
+def file_name(model: CompiledModel, weights: str, rows: int) -> str:
+    """Return the name of a frozen network's file: another wherever it would be another one.
+
+    Args:
+        model: what is frozen.
+        weights: a name of its weights that no others have.
+        rows: of one call.
+    """
+    facts = (weights, rows, model.outputs, model.options, machine())
+    return sha256(repr(facts).encode()).hexdigest()[:32] + ENDING
+
+
+def machine() -> str:
+    """Return what frozen networks, and how quick they are, depend on beside the network."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"torch {torch.__version__}, {capability}, {torch.get_num_threads()} threads"
+
+
+def remove_oldest(folder: Path, most_bytes: int) -> None:
+    """Remove the files that were used longest ago until the rest has room in so many bytes."""
+    files = sorted(folder.glob(f"*{ENDING}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    size = 0
+    for file in files:
+        size += file.stat().st_size
+        if size > most_bytes:
+            file.unlink(missing_ok=True)
+
+
+def laid_out(value: Tensor) -> Tensor:
+    """Return the values of an input layer as frozen networks want them: images channels-last."""
+    is_image = value.dim() == IMAGE_AXES
+    order = torch.channels_last if is_image else torch.contiguous_format
+    return value.contiguous(memory_format=order)
+
+
+def filled(value: Tensor, rows: int) -> Tensor:
+    """Return values with rows of zeros behind them."""
+    if len(value) == rows:
+        return value
+    whole = value.new_zeros(rows, *value.shape[1:])
+    whole[: len(value)] = value
+    return whole

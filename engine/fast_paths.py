@@ -1,0 +1,21 @@
+"""The ways to be fast that can be left out one by one, to find out which of them is to blame."""
+
+from typing import Literal
+
+FastPath = Literal[
+    "channels-last",
+    "folding",
+    "freezing",
+    "fused-updates",
+    "kept-memory",
+    "overlap",
+    "scaled-once",
+]
+"""channels-last: images and filters lie map by map in every pixel. folding: batch normalisations in
+the weights before them, for scoring. freezing: networks compiled into machine code, for scoring.
+fused-updates: the update of all weights in one call. kept-memory: a worker does not give freed
+memory back while it works. overlap: rows are read, encoded and written in threads beside the
+network. scaled-once: a table that has room is scaled before training and not batch by batch."""
+
+FastPaths = frozenset[FastPath]
+NONE: FastPaths = frozenset()
