@@ -37,7 +37,7 @@ class LoadImagesParams(ActionParams):
     """Parameters of image.loadImages."""
 
     later: ClassVar[Mapping[str, str]] = {
-        "decode": "images stay the files they were",
+        "decode": "images stay the files they were; image.processImages unpacks them",
         **dict.fromkeys(("seriesFilter", "series", "dicomAttributes"), "no DICOM files are read"),
     }
 

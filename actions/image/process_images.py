@@ -19,7 +19,7 @@ from engine.layers.base import Aliases
 class ProcessImagesParams(ActionParams):
     """Parameters of image.processImages."""
 
-    later = ("decode", "contourTable", "imagesOut")
+    later = ("contourTable", "imagesOut")
 
     table: Annotated[TableRef, Aliases("imageTable", "images")]
     """The table to read."""
@@ -31,13 +31,16 @@ class ProcessImagesParams(ActionParams):
     """Columns that are copied besides those about the image; ``all`` for every one."""
     image_functions: Annotated[tuple[ImageFunction, ...], Field(min_length=1)]
     """What is done, one step after the other."""
+    decode: bool = False
+    """Whether the new images are unpacked (PGM, PPM): larger, and read at once when a network is
+    trained or scores."""
 
 
 @action("image.processImages")
 def process_images(ctx: Context, p: ProcessImagesParams) -> ActionResult:
     """Change the images of a table: size, window, colours, values.
 
-    The new images are PNG files, which lose nothing: upright, 8 bits, of one channel or three. The
+    The new images are PNG files, or unpacked, which loses nothing: upright, 8 bits, of one channel or three. The
     columns ``_id_``, ``_label_``, ``_path_``, ``_type_``, ``_size_`` and ``_filename_0`` go with
     them where the table has them; rows without an image are left out.
 
@@ -50,14 +53,15 @@ def process_images(ctx: Context, p: ProcessImagesParams) -> ActionResult:
     """
     pictures = open_pictures(ctx, p.table, p.image, [each.name for each in p.copy_vars])
     schema = pa.schema(pictures.fields())
-    rows = batches(_changed(pictures, p.image_functions), schema, pictures.image)
+    kind = "PPM" if p.decode else "PNG"
+    rows = batches(_changed(pictures, p.image_functions, kind), schema, pictures.image)
     return made(store_rows(ctx, schema, rows, p.cas_out.output))
 
 
-def _changed(pictures: Pictures, functions: tuple[ImageFunction, ...]) -> Iterator[Row]:
+def _changed(pictures: Pictures, functions: tuple[ImageFunction, ...], kind: str) -> Iterator[Row]:
     for each in pictures.read():
         picture = decode_picture(each.data, row=each.number, column=pictures.image)
         place = f"column {pictures.image!r}, row {each.number}"
         for function in functions:
             picture = function.options.change(picture, place)
-        yield pictures.with_image(each, encode_picture(picture))
+        yield pictures.with_image(each, encode_picture(picture, kind), kind)

@@ -60,10 +60,10 @@ class Pictures:
                     yield Picture(data, row, number + place)
             number += batch.num_rows
 
-    def with_image(self, picture: Picture, data: bytes) -> Row:
-        """Return a row with another image, a PNG file, and what is told of it brought in line."""
+    def with_image(self, picture: Picture, data: bytes, kind: str = "PNG") -> Row:
+        """Return a row with another image, a file, and what is told of it brought in line."""
         row = picture.row | {self.image: data}
-        told = {"_size_": len(data), "_type_": "png"}
+        told = {"_size_": len(data), "_type_": kind.lower()}
         return {name: told.get(name.lower(), value) for name, value in row.items()}
 
     def fields(self, without: Collection[str] = ()) -> list["pa.Field[Any]"]:

@@ -36,6 +36,9 @@ class LoadIdxParams(ActionParams):
     """Caslib of the files; left out: the session's active one."""
     cas_out: OutTable
     """The table to make."""
+    decode: bool = False
+    """Whether images are unpacked (PGM): larger, and read at once when a network is trained or
+    scores. Else they are PNG files."""
 
 
 @action("castorch.loadIdx")
@@ -59,7 +62,8 @@ def load_idx(ctx: Context, p: LoadIdxParams) -> ActionResult:
     fields = [("_image_", pa.binary())] if is_image else _numbers(values)
     told = [("_id_", pa.int64())] + ([("_label_", pa.string())] if labels else [])
     schema = pa.schema([*fields, *told])
-    return made(store_rows(ctx, schema, _batches(values, labels, schema), p.cas_out.output))
+    kind = "PPM" if p.decode else "PNG"
+    return made(store_rows(ctx, schema, _batches(values, labels, schema, kind), p.cas_out.output))
 
 
 def _labels(path: Path, values: Idx) -> Idx:
@@ -80,11 +84,13 @@ def _numbers(values: Idx) -> list[tuple[str, pa.DataType]]:
     return [(f"c{place}", kind) for place in range(1, count + 1)]
 
 
-def _batches(values: Idx, labels: Idx | None, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(
+    values: Idx, labels: Idx | None, schema: pa.Schema, kind: str
+) -> Iterator[pa.RecordBatch]:
     first = 1
     names = repeat(None) if labels is None else labels.blocks(ROWS)
     for block, told in zip(values.blocks(ROWS), names, strict=labels is not None):
-        arrays = _cells(block, schema)
+        arrays = _cells(block, schema, kind)
         arrays.append(pa.array(np.arange(first, first + len(block))))
         if told is not None:
             arrays.append(pa.array([str(each) for each in told.tolist()]))
@@ -92,10 +98,10 @@ def _batches(values: Idx, labels: Idx | None, schema: pa.Schema) -> Iterator[pa.
         first += len(block)
 
 
-def _cells(block: npt.NDArray[np.generic], schema: pa.Schema) -> "list[pa.Array[Any]]":
+def _cells(block: npt.NDArray[np.generic], schema: pa.Schema, kind: str) -> "list[pa.Array[Any]]":
     if schema.names[0] == "_image_":
         images = block.astype(np.uint8)
-        return [pa.array([encode_image(each[np.newaxis]) for each in images], pa.binary())]
+        return [pa.array([encode_image(each[np.newaxis], kind) for each in images], pa.binary())]
     native = block.astype(block.dtype.newbyteorder("="))
     flat = native.reshape(len(native), -1)
     return [pa.array(np.ascontiguousarray(column)) for column in flat.T]

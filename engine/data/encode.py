@@ -29,6 +29,7 @@ from engine.data.sequence_inputs import read_sequences, read_texts, usable
 from engine.data.targets import Purpose as Purpose
 from engine.data.targets import Reading
 from engine.data.text import Embeddings
+from engine.data.unpacked import unpacked
 from engine.data.variables import (
     ImageInput,
     InputSpec,
@@ -257,6 +258,11 @@ def _images(
     source: ImageInput, column: Column, first_row: int, used: Mask
 ) -> npt.NDArray[np.uint8]:
     used &= np.array([cell is not None for cell in column], dtype=bool)
+    if used.all():
+        shape = (source.channels, source.height, source.width)
+        pixels = unpacked(column, shape, source.channel_order)
+        if pixels is not None:
+            return pixels
     encoded = np.empty((len(column), *source.shape), dtype=np.uint8)
     for row in np.flatnonzero(used):
         cell = column[row]

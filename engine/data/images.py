@@ -16,7 +16,7 @@ from engine.errors import DataError
 ChannelOrder = Literal["BGR", "RGB"]
 Pixels = npt.NDArray[np.uint8]
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 """Formats that are read; Pillow's other plug-ins (some start programs) are never tried."""
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F"})
@@ -220,9 +220,12 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return grey
 
 
-def encode_image(pixels: Pixels) -> bytes:
-    """Return pixels (C, H, W) as a PNG file; three channels are blue, green and red."""
+def encode_image(pixels: Pixels, kind: str = "PNG") -> bytes:
+    """Return pixels (C, H, W) as a file; three channels are blue, green and red.
+
+    Args:
+        pixels: the image.
+        kind: one of ``FORMATS``; PPM does not pack them.
+    """
     picture = pixels[0] if len(pixels) == 1 else pixels[::-1].transpose(1, 2, 0)
-    file = BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, format="PNG")
-    return file.getvalue()
+    return encode_picture(Image.fromarray(np.ascontiguousarray(picture)), kind)
