@@ -40,9 +40,9 @@ class ProcessImagesParams(ActionParams):
 def process_images(ctx: Context, p: ProcessImagesParams) -> ActionResult:
     """Change the images of a table: size, window, colours, values.
 
-    The new images are PNG files, or unpacked, which loses nothing: upright, 8 bits, of one channel or three. The
-    columns ``_id_``, ``_label_``, ``_path_``, ``_type_``, ``_size_`` and ``_filename_0`` go with
-    them where the table has them; rows without an image are left out.
+    The new images are PNG files, which lose nothing, or unpacked: upright, 8 bits, of one channel
+    or three. The columns ``_id_``, ``_label_``, ``_path_``, ``_type_``, ``_size_`` and
+    ``_filename_0`` go with them where the table has them; rows without an image are left out.
 
     Raises:
         TableNotFound: the session sees no such table.

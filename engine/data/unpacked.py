@@ -7,11 +7,10 @@ Source: Netpbm, "PGM Format Specification" and "PPM Format Specification".
 """
 
 import re
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
+from engine.data.columns import Column
 from engine.data.images import ChannelOrder
 
 HEADER = re.compile(rb"P([56])\s(\d{1,6})\s(\d{1,6})\s255\s")
@@ -21,7 +20,7 @@ CHANNELS = {b"5": 1, b"6": 3}
 
 
 def unpacked(
-    cells: Sequence[object], shape: tuple[int, int, int], channel_order: ChannelOrder
+    cells: Column, shape: tuple[int, int, int], channel_order: ChannelOrder
 ) -> npt.NDArray[np.uint8] | None:
     """Return the pixels (N, C, H, W) of unpacked images of a size, or None if one is none.
 
