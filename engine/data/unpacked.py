@@ -7,6 +7,7 @@ Source: Netpbm, "PGM Format Specification" and "PPM Format Specification".
 """
 
 import re
+
 import numpy as np
 import numpy.typing as npt
 
