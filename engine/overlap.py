@@ -1,6 +1,8 @@
 """Work that goes on in another thread while this one computes, in bounded memory."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -9,9 +11,13 @@ from threading import Event, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 DEPTH = 2
 """Items that may wait between two threads."""
+
+WAITING = 2
+"""Items that are under way for each lane, so that none of them waits for the next."""
 
 LOOK_S = 0.1
 """Time between two looks whether the other thread has given up, in seconds."""
@@ -93,6 +99,37 @@ def behind(work: Callable[[T], None], depth: int = DEPTH) -> Iterator[Callable[[
     thread.join()
     if failed:
         raise failed[0]
+
+
+def side_by_side(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    lanes: int,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+) -> Iterator[R]:
+    """Yield what the work makes of items, in their order, from several threads at once.
+
+    An item is taken from its source, here, when a lane will have room for it soon. What the work
+    raises is raised here, in the place of its result; the items behind it are left undone.
+
+    Args:
+        work: called in a thread of its own for each lane; it sees this thread's context variables.
+        items: what is worked on.
+        lanes: how many threads.
+        prepare: called once in every thread.
+    """
+    pending: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(lanes, "castorch-lane", initializer=prepare)
+    try:
+        for item in items:
+            pending.append(pool.submit(copy_context().run, work, item))
+            if len(pending) > WAITING * lanes:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _feed(items: Iterable[T], line: _Line[T]) -> None:

@@ -192,8 +192,15 @@ class Scoring:
             device=choose_device(self.device),
             embeddings=embeddings(self.ctx, self.p.text_parms),
             shop=self.shop,
-            overlaps="overlap" not in self.ctx.without,
+            lanes=self.lanes,
         )
+
+    @property
+    def lanes(self) -> int:
+        """Parts of a batch that are computed side by side."""
+        if "overlap" in self.ctx.without:
+            return 0
+        return self.ctx.threads if choose_device(self.device).type == "cpu" else 1
 
     @property
     def shop(self) -> Shop:

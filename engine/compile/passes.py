@@ -9,20 +9,23 @@ from engine.compile.lower import CompiledModel
 from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
-from engine.modules.quick_convolution import ColumnConvolution2d, WinogradConvolution2d
+from engine.modules.pooling import Pooling2d, SlicedMaximum
+from engine.modules.winograd import WinogradConvolution2d
 
 WINOGRAD = (3, 3)
 """Filters that Winograd's form is for."""
 MANY_MAPS = 128
 """Least maps and filters with which Winograd's form is the quicker one; measured with ResNet-18."""
+SMALL = 3
+"""Longest side of a window whose maximum is taken slice by slice; measured."""
 MOST_VALUES = 1 << 16
 """Most values of its input for one row: tiles take four times their memory."""
-FEW_CELLS = 64
-"""Most cells of a filter with which one product of matrices is; measured with ResNet-18's stem."""
 
 
-def fold_batch_norm(model: CompiledModel) -> CompiledModel:
+def for_scoring(model: CompiledModel) -> CompiledModel:
     """Return a model for scoring alone, batch normalisation folded into the weights before it.
+
+    Maxima of small windows that reach over no edge are taken slice by slice.
 
     act(gamma (w x + b - mean) / s + beta) with s = √(std² + ε) is the layer of weights w gamma / s
     and bias (b - mean) gamma / s + beta. It is done where the layer before is a convolution or
@@ -33,7 +36,7 @@ def fold_batch_norm(model: CompiledModel) -> CompiledModel:
     """
     root = nn.Module()
     for name, module in model.module.named_children():
-        root.add_module(name, module)
+        root.add_module(name, _sliced(module))
     calls = deepcopy(model.module.graph)
     for node in list(calls.nodes):
         if node.op != "call_module":
@@ -55,6 +58,14 @@ def _for_scoring(model: CompiledModel, root: nn.Module, calls: fx.Graph) -> Comp
     made.to(model.device, channels_last=model.channels_last)
     made.eval()
     return made
+
+
+def _sliced(module: nn.Module) -> nn.Module:
+    """Return the form of a pooling that is quicker where nobody asks where maxima are."""
+    if not isinstance(module, Pooling2d) or module.kind != "MAX" or module.dropout is not None:
+        return module
+    is_small = module.is_inside and max(module.kernel) <= SMALL
+    return SlicedMaximum(module) if is_small else module
 
 
 def _foldable(root: nn.Module, node: fx.Node) -> Convolution2d | Dense | None:
@@ -82,30 +93,26 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
     return folded
 
 
-def quicken_convolutions(model: CompiledModel) -> CompiledModel:
-    """Return a model for scoring alone, its convolutions in forms that a compiler makes quick.
+def tile_convolutions(model: CompiledModel) -> CompiledModel:
+    """Return a model for scoring alone, convolutions in Winograd's form where that is quicker.
 
-    Filters of 3 x 3 over many maps become Winograd's, those of few cells one product of matrices.
-    The rest shares its tensors with the given model; the result has no weight table.
+    It is once the model is compiled. The rest shares its tensors with the given model; the result
+    has no weight table.
     """
     root = nn.Module()
     for name, module in model.module.named_children():
-        root.add_module(name, _quickened(module) if isinstance(module, Convolution2d) else module)
+        if isinstance(module, Convolution2d) and gains_by_tiles(module):
+            root.add_module(name, WinogradConvolution2d(module))
+        else:
+            root.add_module(name, module)
     return _for_scoring(model, root, deepcopy(model.module.graph))
 
 
-def _quickened(module: Convolution2d) -> nn.Module:
-    quick = quick_form(module)
-    return module if quick is None else quick(module)
-
-
-def quick_form(module: Convolution2d) -> type[WinogradConvolution2d | ColumnConvolution2d] | None:
-    """Return the form a convolution is quicker in once it is compiled, or None."""
+def gains_by_tiles(module: Convolution2d) -> bool:
+    """Return whether Winograd's form of a convolution is quicker once it is compiled."""
     filters, maps, height, width = module.weight.shape
-    if module.columns_as_maps or module.groups > 1 or module.dilation != (1, 1):
-        return None
+    is_dense = (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
+    if (height, width) != WINOGRAD or not is_dense or module.columns_as_maps:
+        return False
     is_small = maps * module.image[0] * module.image[1] <= MOST_VALUES
-    is_dense = (height, width) == WINOGRAD and module.stride == (1, 1)
-    if is_dense and is_small and min(filters, maps) >= MANY_MAPS:
-        return WinogradConvolution2d
-    return ColumnConvolution2d if maps * height * width <= FEW_CELLS else None
+    return is_small and min(filters, maps) >= MANY_MAPS

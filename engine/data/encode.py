@@ -1,6 +1,5 @@
 """Columns become tensors by the rules of a schema."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ from engine.data.importance import WEIGHT, row_weights
 from engine.data.schema import Schema
 from engine.data.sequence_inputs import read_sequences, read_texts, usable
 from engine.data.targets import Purpose as Purpose
-from engine.data.targets import Reading
+from engine.data.targets import Reading, Unseen
 from engine.data.text import Embeddings
 from engine.data.unpacked import unpacked
 from engine.data.variables import (
@@ -76,7 +75,7 @@ class Encoder:
 
     Training and validation drop rows without a nominal target and replace missing interval targets
     as the schema says; a level that training did not see is an error in training and counts as
-    wrong elsewhere. Scoring keeps every row whose inputs can be used.
+    wrong elsewhere. Scoring keeps every row whose inputs can be used. Several threads may encode.
 
     Attributes:
         unseen: cells so far, by variable, whose level training did not see.
@@ -95,7 +94,7 @@ class Encoder:
             for source in schema.inputs
             if isinstance(source, TextInput)
         }
-        self.unseen: Counter[str] = Counter()
+        self.unseen = Unseen()
 
     def encode(self, columns: Columns, first_row: int = 0) -> Encoded:
         """Return the tensors of a batch.
@@ -175,7 +174,7 @@ class Encoder:
                 target=target.name,
                 row=first_row + row,
             )
-        self.unseen[target.name] += count
+        self.unseen.add(target.name, count)
 
     def _interval_target(
         self, target: IntervalTarget, columns: Columns, first_row: int, used: Mask
@@ -221,7 +220,7 @@ class Encoder:
         missing = len(variable.levels) if variable.has_missing_level else UNSEEN
         codes = level_codes(column, places, UNSEEN, missing)
         seen = np.flatnonzero(codes != UNSEEN)
-        self.unseen[variable.name] += len(codes) - len(seen)
+        self.unseen.add(variable.name, len(codes) - len(seen))
         part[seen, codes[seen]] = 1.0
 
 

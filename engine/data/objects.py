@@ -188,7 +188,7 @@ def _codes(
     places = {level: code for code, level in enumerate(target.levels)}
     codes = level_codes(label, places, UNSEEN, UNSEEN)
     unknown = [cell for cell in label[codes == UNSEEN] if not _is_none(text_of(cell))]
-    reading.unseen["_Object<i>_"] += len(unknown)
+    reading.unseen.add("_Object<i>_", len(unknown))
     return codes
 
 

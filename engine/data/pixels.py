@@ -161,5 +161,5 @@ def _classes(target: PixelsTarget, values: Float64, reading: Reading) -> npt.NDA
     place = np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)
     codes = order[place]
     is_known = known[codes] == values
-    reading.unseen[target.names[0]] += int((~is_known).sum())
+    reading.unseen.add(target.names[0], int((~is_known).sum()))
     return np.where(is_known, codes, UNSEEN).astype(np.int16)

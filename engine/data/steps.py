@@ -109,7 +109,7 @@ def read_nominal_steps(target: NominalSteps, reading: Reading) -> npt.NDArray[np
             target=name,
             row=reading.first_row + row,
         )
-    reading.unseen[target.columns[0]] += int(unseen.sum())
+    reading.unseen.add(target.columns[0], int(unseen.sum()))
     return codes
 
 

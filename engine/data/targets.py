@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from threading import Lock
 from typing import Literal, Protocol
 
 import numpy as np
@@ -16,6 +17,19 @@ from engine.layers.base import TargetForm
 Missing = Literal["MAX", "MIN", "MEAN", "NONE"]
 Scaling = Literal["NONE", "STD", "MIDRANGE"]
 Purpose = Literal["train", "validate", "score"]
+
+
+class Unseen(Counter[str]):
+    """Cells, by variable, whose level training did not see; several threads may count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = Lock()
+
+    def add(self, variable: str, cells: int) -> None:
+        """Count cells of a variable."""
+        with self._lock:
+            self[variable] += cells
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Reading:
     first_row: int
     used: Mask
     purpose: Purpose
-    unseen: Counter[str]
+    unseen: Unseen
 
 
 @dataclass(frozen=True)

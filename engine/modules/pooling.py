@@ -4,11 +4,12 @@ Shape letters: N rows, C maps, H W height and width in, P Q height and width out
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from math import inf
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.modules.chance import Chance
@@ -40,6 +41,9 @@ class Pooling2d(Finish):
     Shapes: (N, C, H, W) → (N, C, P, Q).
 
     Source: the deepLearn reference, rules P10 to P13 and reading A6.
+
+    Attributes:
+        is_inside: whether no window reaches over an edge.
     """
 
     live: Tensor
@@ -62,6 +66,10 @@ class Pooling2d(Finish):
         self.register_buffer("first_rows", torch.tensor(height.first()), persistent=False)
         self.register_buffer("first_columns", torch.tensor(width.first()), persistent=False)
         self.draw = RandomCell(height, width) if kind == "RANDOM" else None
+        self.is_inside = all(
+            axis.before == 0 and (axis.out - 1) * axis.stride + axis.kernel <= axis.size
+            for axis in axes
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         match self.kind:
@@ -121,6 +129,38 @@ class Pooling2d(Finish):
 
     def _surround(self, x: Tensor, value: float) -> Tensor:
         return x if self.outer is None else functional.pad(x, self.outer, value=value)
+
+
+class SlicedMaximum(nn.Module):
+    """The largest value of every window as the larger of slices, for scoring alone.
+
+    torch's operator also notes where each maximum was found, which only training asks for.
+
+    Shapes: (N, C, H, W) → (N, C, P, Q).
+    """
+
+    def __init__(self, plain: Pooling2d) -> None:
+        super().__init__()
+        self.kernel = plain.kernel
+        self.stride = plain.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = [x[:, :, cells] for cells in _slices(x.shape[2], self.kernel[0], self.stride[0])]
+        tall = _larger(rows)
+        columns = [
+            tall[..., cells] for cells in _slices(x.shape[3], self.kernel[1], self.stride[1])
+        ]
+        return _larger(columns)
+
+
+def _slices(size: int, kernel: int, stride: int) -> list[slice]:
+    """Return for every cell of a window where it lies in all windows along an axis."""
+    reach = (size - kernel) // stride * stride + 1
+    return [slice(first, first + reach, stride) for first in range(kernel)]
+
+
+def _larger(parts: list[Tensor]) -> Tensor:
+    return reduce(torch.maximum, parts)
 
 
 class RandomCell(Chance):

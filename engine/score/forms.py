@@ -7,12 +7,13 @@ only once that is paid back, and kept with what was measured.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -27,9 +28,9 @@ from engine.compile.frozen import (
     thawed,
 )
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import fold_batch_norm, quicken_convolutions
-from engine.modules.normalization import BatchNorm
-from engine.modules.quick_convolution import WinogradConvolution2d
+from engine.compile.passes import for_scoring, gains_by_tiles, tile_convolutions
+from engine.modules.convolution import Convolution2d
+from engine.overlap import ahead, side_by_side
 
 LOG = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ PAYBACK = 3.0
 GAIN = 0.95
 """Share of the folded form's time below which the frozen one is worth its place."""
 
+TIMED_PARTS = 8
+"""Parts whose time is known before the work ahead is judged."""
+
 TRIALS = 3
 """Calls of the frozen form that are timed."""
 
@@ -64,7 +68,9 @@ MOST_BYTES = 2 << 30
 
 FormName = Literal["plain", "folded", "frozen"]
 Values = Mapping[str, Tensor]
-Form = Callable[[Values], Mapping[str, Tensor]]
+Outputs = Mapping[str, Tensor]
+Form = Callable[[Values], Outputs]
+T = TypeVar("T")
 
 
 class Record(BaseModel):
@@ -110,107 +116,193 @@ PLAIN = Shop(folds=False)
 """Makes nothing: a network scores as it was compiled."""
 
 
-class Forward:
+class Forward(Generic[T]):
     """Computes the raw outputs of a network in the best form there is for the rows ahead.
 
+    The plain and the folded form compute side by side in lanes, one processor thread each, which is
+    quicker than to share the threads in every operation. The frozen form uses all threads at once.
+
     Attributes:
-        record: what is known now.
+        form: the form that computes.
+        rest: the form for less than ``least_rows``, which a frozen network would fill up.
     """
 
-    def __init__(self, model: CompiledModel, shop: Shop, batch_rows: int) -> None:
+    def __init__(
+        self,
+        model: CompiledModel,
+        shop: Shop,
+        batch_rows: int,
+        encode: Callable[[T], Values],
+    ) -> None:
+        """Prepare to compute with a model.
+
+        Args:
+            model: in evaluation.
+            shop: where forms come from.
+            batch_rows: rows of a part, but for the last ones of a batch.
+            encode: makes the values of the input layers of a part; called in any thread.
+        """
         self.plain = model
         self.shop = shop
         self.batch_rows = batch_rows
-        self.record = shop.record
+        self.encode = encode
         self.form: Form = model
-        self.is_fresh = True
+        self.rest: Form = model
+        self.least_rows = 0
+        self.timed_rows = 0
+        self.timed_s = 0.0
+        self.found = shop.record
+        self.threads = torch.get_num_threads()
         self.is_settled = shop.folder is None or not can_freeze(model) or is_heavy(model)
-        self.done = 0
-        self.seconds: list[float] = []
+        folder = shop.folder or Path()
+        self.path = folder / file_name(model, shop.weights, batch_rows)
 
-    def __call__(self, inputs: Values) -> Mapping[str, Tensor]:
-        """Return raw outputs by name; see :class:`CompiledModel`."""
-        rows = len(next(iter(inputs.values())))
-        if self.is_fresh:
-            self._fold(inputs)
-        elif not self.is_settled and len(self.seconds) > 1 and rows == self.batch_rows:
-            self._consider(inputs)
+    def stream(self, parts: Iterable[T], *, lanes: int) -> Iterator[tuple[T, Outputs]]:
+        """Yield parts with their raw outputs by name, in their order.
+
+        Args:
+            parts: what ``encode`` takes.
+            lanes: parts computed at once; 0: in this thread, and encoded in it too.
+        """
+        source = iter(parts)
+        for part in source:
+            values = self.encode(part)
+            yield part, self._outputs(values)
+            if rows_of(values):
+                self._fold(values)
+                break
+        while lanes and not isinstance(self.form, FrozenModel):
+            yield from self._in_lanes(until(self._is_due, source), lanes)
+            following = next(source, None)
+            if following is None:
+                return
+            values = self.encode(following)
+            self._freeze(values)
+            yield following, self._outputs(values)
+        encoded = ((part, self.encode(part)) for part in source)
+        for part, values in ahead(encoded) if lanes else encoded:
+            yield part, self._outputs(values)
+
+    @property
+    def record(self) -> Record:
+        """What is known now."""
+        return self.found.model_copy(update={"spent_s": self._spent_s})
+
+    def _in_lanes(self, parts: Iterator[T], lanes: int) -> Iterator[tuple[T, Outputs]]:
+        share = max(1, self.threads // lanes)
+        prepare = partial(torch.set_num_threads, share)
+        prepare()  # helpers of this thread would wait for its next operation in a busy loop
+        try:
+            for part, outputs, rows, seconds in side_by_side(
+                self._timed, parts, lanes, prepare=prepare
+            ):
+                self.timed_rows += rows
+                self.timed_s += seconds / lanes
+                yield part, outputs
+        finally:
+            torch.set_num_threads(self.threads)
+
+    def _timed(self, part: T) -> tuple[T, Outputs, int, float]:
+        values = self.encode(part)
         start = perf_counter()
-        outputs = self.form(inputs)
-        seconds = perf_counter() - start
-        self.done += rows
-        if not isinstance(self.form, FrozenModel):
-            spent_s = self.record.spent_s + seconds
-            self.record = self.record.model_copy(update={"spent_s": spent_s})
-            if rows == self.batch_rows:
-                self.seconds.append(seconds)
-        return outputs
+        outputs = self._outputs(values)
+        return part, outputs, rows_of(values), perf_counter() - start
 
-    def _fold(self, inputs: Values) -> None:
-        self.is_fresh = False
-        if not (self.shop.folds and any(is_norm(m) for m in self.plain.module.modules())):
+    def _outputs(self, values: Values) -> Outputs:
+        rows = rows_of(values)
+        if not rows:
+            return {}
+        with torch.inference_mode():
+            return (self.form if rows >= self.least_rows else self.rest)(values)
+
+    @property
+    def seconds_a_row(self) -> float:
+        """Time a row takes in lanes."""
+        return self.timed_s / max(1, self.timed_rows)
+
+    def _fold(self, values: Values) -> None:
+        if not self.shop.folds:
             return
-        folded = fold_batch_norm(self.plain)
-        few = {name: value[:CHECK_ROWS] for name, value in inputs.items()}
-        found = difference(folded(few), self.plain(few))
+        folded = for_scoring(self.plain)
+        few = {name: value[:CHECK_ROWS] for name, value in values.items()}
+        with torch.inference_mode():
+            found = difference(folded(few), self.plain(few))
         if found <= TOLERANCE:
-            self.form = folded
+            self.form = self.rest = folded
         else:
             LOG.warning("the folded form is not used, it differs by %.2g", found)
 
-    def _consider(self, inputs: Values) -> None:
-        """Take the frozen form if there is one or it is worth to make one."""
-        ahead_s = (self.shop.rows - self.done) * median(self.seconds[1:]) / self.batch_rows
-        base = self.form
-        assert isinstance(base, CompiledModel)  # noqa: S101 - another is settled
-        path = self._path(base)
-        if self.record.form == "frozen" and path.exists() and ahead_s >= LOAD_S:
-            self._try(lambda: thawed(base, self.batch_rows, path), inputs)
-        elif not self.record.form:
-            quick = quicken_convolutions(base)
-            price_s = price(quick)
-            spent_s = self.record.spent_s
-            if ahead_s >= price_s / 2 and spent_s + ahead_s >= PAYBACK * price_s:
-                self._try(lambda: freeze(quick, inputs, path), inputs)
-                remove_oldest(path.parent, MOST_BYTES)
+    def _is_due(self) -> bool:
+        """Return whether it is time to take the frozen form, or to make one."""
+        if self.is_settled or self.timed_rows < TIMED_PARTS * self.batch_rows:
+            return False
+        ahead_s = (self.shop.rows - self.timed_rows) * self.seconds_a_row
+        if self.found.form == "frozen" and self.path.exists():
+            return ahead_s >= LOAD_S
+        if self.found.form:
+            return False
+        price_s = price(self.rest)
+        return ahead_s >= price_s / 2 and self._spent_s + ahead_s >= PAYBACK * price_s
 
-    def _path(self, base: CompiledModel) -> Path:
-        assert self.shop.folder is not None  # noqa: S101 - it would be settled
-        return self.shop.folder / file_name(base, self.shop.weights, self.batch_rows)
+    @property
+    def _spent_s(self) -> float:
+        return self.shop.record.spent_s + self.timed_s
 
-    def _try(self, make: Callable[[], FrozenModel], inputs: Values) -> None:
-        """Make or load the frozen form, and use it if it gives the same numbers in less time."""
+    def _freeze(self, values: Values) -> None:
+        """Make or load the frozen form if it is due, and use it if it is quicker and the same."""
+        if not self._is_due() or rows_of(values) < self.batch_rows:
+            return
         self.is_settled = True
         try:
-            frozen = make()
-            result = frozen(inputs)
+            frozen = self._frozen(values)
+            result = frozen(values)
         except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
             LOG.warning("the network cannot be frozen: %s", str(error).partition("\n")[0])
             return
-        found = difference(result, self.form(inputs))
-        before, after = median(self.seconds[1:]), median(_timed(frozen, inputs))
+        with torch.inference_mode():
+            found = difference(result, self.form(values))
+        before, after = self.seconds_a_row, median(_timed(frozen, values)) / self.batch_rows
         is_better = found <= TOLERANCE and after < GAIN * before
-        self.record = Record(
+        self.found = Record(
             form="frozen" if is_better else "folded",
-            spent_s=self.record.spent_s,
-            folded_us=1e6 * before / self.batch_rows,
-            frozen_us=1e6 * after / self.batch_rows,
+            folded_us=1e6 * before,
+            frozen_us=1e6 * after,
             difference=found,
         )
         LOG.info("a frozen form was tried", extra={"ratio": before / after, "difference": found})
         if is_better:
             self.form = frozen
+            self.least_rows = round(self.batch_rows * after / before)
+
+    def _frozen(self, values: Values) -> FrozenModel:
+        if self.found.form == "frozen":
+            return thawed(self.plain, self.batch_rows, self.path)
+        assert isinstance(self.rest, CompiledModel)  # noqa: S101 - no other form is a rest
+        made = freeze(tile_convolutions(self.rest), values, self.path)
+        remove_oldest(self.path.parent, MOST_BYTES)
+        return made
 
 
-def price(quick: CompiledModel) -> float:
-    """Return the seconds that freezing a model takes, about."""
-    turned = sum(isinstance(m, WinogradConvolution2d) for m in quick.module.modules())
+def until(is_over: Callable[[], bool], items: Iterator[T]) -> Iterator[T]:
+    """Yield items until, before one is taken, it is over; the rest stays where it is."""
+    while not is_over():
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        yield item
+
+
+def rows_of(values: Values) -> int:
+    """Return the rows of the values of input layers."""
+    return len(next(iter(values.values())))
+
+
+def price(form: Form) -> float:
+    """Return the seconds that freezing a form takes, about."""
+    modules = form.module.modules() if isinstance(form, CompiledModel) else ()
+    turned = sum(isinstance(m, Convolution2d) and gains_by_tiles(m) for m in modules)
     return BASE_PRICE_S + WINOGRAD_PRICE_S * turned
-
-
-def is_norm(module: torch.nn.Module) -> bool:
-    """Return whether a module is a batch normalisation."""
-    return isinstance(module, BatchNorm)
 
 
 def is_heavy(model: CompiledModel) -> bool:
@@ -235,10 +327,10 @@ def difference(found: Mapping[str, Tensor], plain: Mapping[str, Tensor]) -> floa
     return worst
 
 
-def _timed(form: Form, inputs: Values) -> list[float]:
+def _timed(form: Form, values: Values) -> list[float]:
     seconds = []
     for _ in range(TRIALS):
         start = perf_counter()
-        form(inputs)
+        form(values)
         seconds.append(perf_counter() - start)
     return seconds

@@ -17,7 +17,6 @@ from engine.data.encode import Encoded, Encoder
 from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.graph.infer import infer_shapes
-from engine.overlap import ahead
 from engine.score.forms import PLAIN, Forward, Shop
 from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
@@ -30,8 +29,9 @@ Array = npt.NDArray[Any]
 CONVOLUTION_AXES = 4
 """Axes of a convolution's weights; where there are any, images lie channels-last."""
 
-WIDEST_VALUES = 1 << 22
-"""Values the widest layer may hold for the rows scored at a time: 16 MiB of float32."""
+WIDEST_VALUES = 3 << 19
+"""Values the widest layer may hold for the rows scored at a time: 6 MiB of float32; the quickest
+for LeNet and ResNet-18 where each thread has 2 MiB of cache for itself."""
 
 LEAST_ROWS = 16
 """Rows scored at a time however wide the network is."""
@@ -59,21 +59,26 @@ class ScoredBatch:
         return len(self.used)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Part:
-    """Some rows of a batch, on their way from the encoder to the network.
+    """Some rows of a batch.
 
     Attributes:
         columns: the batch.
         here: the rows.
-        encoded: their tensors.
-        is_last: whether they are the last ones of the batch.
+        first_row: 0-based row of the table where they begin.
+        encoded: their tensors, once they are encoded.
     """
 
     columns: Columns
     here: slice
-    encoded: Encoded
-    is_last: bool
+    first_row: int
+    encoded: Encoded | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether these are the last rows of the batch."""
+        return bool(self.here.stop == row_count(self.columns))
 
 
 @dataclass
@@ -95,7 +100,8 @@ class Scorer:
         embeddings: vectors of the terms of texts, in place of those kept with the schema.
         first_row: 0-based row of the table where this scorer begins, for messages.
         shop: where quicker forms of the network come from; else it scores as it was compiled.
-        overlaps: whether rows are read and encoded in another thread, ahead of the network.
+        lanes: parts computed side by side, on a processor one thread each; 0: one after the other
+            in the caller's thread.
     """
 
     model: CompiledModel
@@ -109,7 +115,7 @@ class Scorer:
     embeddings: Embeddings | None = None
     first_row: int = 0
     shop: Shop = PLAIN
-    overlaps: bool = True
+    lanes: int = 0
 
     def __post_init__(self) -> None:
         self.reports = make_reports(
@@ -161,12 +167,11 @@ class Scorer:
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in self.model.specs)
         self.model = self.model.to(self.device, channels_last=convolves)
         self.model.eval()
-        forward = Forward(self.model, self.shop, self.rows_at_a_time)
-        parts = self._parts(batches)
+        forward = Forward(self.model, self.shop, self.rows_at_a_time, self._encode)
         scored: ScoredBatch | None = None
-        for part in ahead(parts) if self.overlaps else parts:
+        for part, outputs in forward.stream(self._parts(batches), lanes=self.lanes):
             scored = scored or self._unscored(row_count(part.columns))
-            self._score(part, scored, forward)
+            self._put(part, outputs, scored)
             self.record = forward.record
             if part.is_last:
                 yield scored
@@ -231,16 +236,19 @@ class Scorer:
         )
 
     def _parts(self, batches: Iterable[Columns]) -> Iterator[_Part]:
-        """Yield batches, encoded, as many rows at a time as the network takes."""
+        """Yield as many rows at a time as the network takes."""
         read = self.first_row + self.rows_read
         for columns in batches:
             rows = row_count(columns)
             for first in range(0, max(rows, 1), self.rows_at_a_time):
                 here = slice(first, min(first + self.rows_at_a_time, rows))
-                part = {name: column[here] for name, column in columns.items()}
-                encoded = self.encoder.encode(part, read + first)
-                yield _Part(columns, here, encoded, is_last=here.stop == rows)
+                yield _Part(columns, here, read + first)
             read += rows
+
+    def _encode(self, part: _Part) -> Mapping[str, Tensor]:
+        cells = {name: column[part.here] for name, column in part.columns.items()}
+        part.encoded = self.encoder.encode(cells, part.first_row)
+        return {name: value.to(self.device) for name, value in part.encoded.inputs.items()}
 
     def _unscored(self, rows: int) -> ScoredBatch:
         return ScoredBatch(
@@ -249,26 +257,20 @@ class Scorer:
             np.zeros(rows, dtype=bool),
         )
 
-    def _score(self, part: _Part, scored: ScoredBatch, forward: Forward) -> None:
+    def _put(self, part: _Part, outputs: Mapping[str, Tensor], scored: ScoredBatch) -> None:
         """Put the scores of a part into those of its batch."""
         encoded = part.encoded
+        assert encoded is not None  # noqa: S101 - there are outputs
         scored.used[part.here] = encoded.used
         self.rows_read += part.here.stop - part.here.start
         self.rows_used += encoded.rows
         if encoded.rows:
             places = part.here.start + np.flatnonzero(encoded.used)
-            values, layers = self._forward(encoded, forward)
-            _put(scored.columns, places, values)
-            _put(scored.layers, places, layers)
-
-    def _forward(self, encoded: Encoded, forward: Forward) -> tuple[Values, Values]:
-        values: dict[str, Array] = {}
-        with torch.inference_mode():
-            inputs = {name: tensor.to(self.device) for name, tensor in encoded.inputs.items()}
-            outputs = forward(inputs)
-            for name, report in self.reports.items():
-                values.update(report.add(outputs[name], encoded.targets.get(name)))
-            return values, self._layer_values(outputs)
+            with torch.inference_mode():
+                for name, report in self.reports.items():
+                    values = report.add(outputs[name], encoded.targets.get(name))
+                    _write(scored.columns, places, values)
+                _write(scored.layers, places, self._layer_values(outputs))
 
     def _layer_values(self, outputs: Mapping[str, Tensor]) -> Values:
         values: dict[str, Array] = {}
@@ -286,6 +288,6 @@ def _missing(column: OutputColumn, rows: int) -> Array:
     return np.full(rows, None, dtype=object)
 
 
-def _put(columns: dict[str, Array], places: npt.NDArray[np.int64], values: Values) -> None:
+def _write(columns: dict[str, Array], places: npt.NDArray[np.int64], values: Values) -> None:
     for name, cells in values.items():
         columns[name][places] = cells

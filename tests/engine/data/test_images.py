@@ -85,7 +85,7 @@ def test_bytes_that_are_no_image_are_named_with_row_and_column() -> None:
     with pytest.raises(
         DataError,
         match=r"^column '_image_', row 7 got 5 bytes that are no readable image, expected one of "
-        r"PNG, JPEG, BMP, GIF, TIFF, WEBP$",
+        r"PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM$",
     ):
         decode_image(b"hello", shape=(3, 1, 2), channel_order="BGR", row=7)
 
@@ -133,7 +133,7 @@ def test_the_size_is_that_of_the_upright_picture(
 def test_the_size_of_what_is_no_image_is_refused() -> None:
     message = (
         "column 'pic', row 4 got 3 bytes that are no readable image, "
-        "expected one of PNG, JPEG, BMP, GIF, TIFF, WEBP"
+        "expected one of PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM"
     )
     with pytest.raises(DataError, match=f"^{message}$"):
         image_size(b"abc", row=4, column="pic")

@@ -251,9 +251,9 @@ def test_as_many_rows_are_scored_at_a_time_as_the_widest_layer_allows() -> None:
     assert Scorer(model, schema).rows_at_a_time == 8192
     assert Scorer(model, schema, batch_rows=7).rows_at_a_time == 7
 
-    # 4194304 values for the widest layer: 600 neurons leave room for 6990 rows
+    # 1572864 values for the widest layer: 600 neurons leave room for 2621 rows
     wide = network(hidden=600)
-    assert Scorer(compiled(wide, schema), schema).rows_at_a_time == 6990
+    assert Scorer(compiled(wide, schema), schema).rows_at_a_time == 2621
 
 
 def test_layer_outputs_come_beside_the_scores() -> None:
