@@ -22,10 +22,8 @@ MOST_VALUES = 1 << 16
 """Most values of its input for one row: tiles take four times their memory."""
 
 
-def for_scoring(model: CompiledModel) -> CompiledModel:
+def fold_batch_norm(model: CompiledModel) -> CompiledModel:
     """Return a model for scoring alone, batch normalisation folded into the weights before it.
-
-    Maxima of small windows that reach over no edge are taken slice by slice.
 
     act(gamma (w x + b - mean) / s + beta) with s = √(std² + ε) is the layer of weights w gamma / s
     and bias (b - mean) gamma / s + beta. It is done where the layer before is a convolution or
@@ -36,7 +34,7 @@ def for_scoring(model: CompiledModel) -> CompiledModel:
     """
     root = nn.Module()
     for name, module in model.module.named_children():
-        root.add_module(name, _sliced(module))
+        root.add_module(name, module)
     calls = deepcopy(model.module.graph)
     for node in list(calls.nodes):
         if node.op != "call_module":
@@ -91,6 +89,18 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
     folded.register_parameter("bias", nn.Parameter((bias - mean) * scale + beta))
     folded.activation = norm.activation
     return folded
+
+
+def slice_maxima(model: CompiledModel) -> CompiledModel:
+    """Return a model for scoring alone, maxima of small windows taken slice by slice.
+
+    It is quicker as long as the model is not compiled. The rest shares its tensors with the given
+    model; the result has no weight table.
+    """
+    root = nn.Module()
+    for name, module in model.module.named_children():
+        root.add_module(name, _sliced(module))
+    return _for_scoring(model, root, deepcopy(model.module.graph))
 
 
 def tile_convolutions(model: CompiledModel) -> CompiledModel:

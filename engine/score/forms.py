@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Generic, Literal, TypeVar
 
@@ -23,12 +23,18 @@ from engine.compile.frozen import (
     FrozenModel,
     can_freeze,
     file_name,
+    filled,
     freeze,
     remove_oldest,
     thawed,
 )
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import for_scoring, gains_by_tiles, tile_convolutions
+from engine.compile.passes import (
+    fold_batch_norm,
+    gains_by_tiles,
+    slice_maxima,
+    tile_convolutions,
+)
 from engine.modules.convolution import Convolution2d
 from engine.overlap import ahead, side_by_side
 
@@ -52,13 +58,13 @@ PAYBACK = 3.0
 """Prices that scoring must take before a network is frozen: it then saves a third of the time."""
 
 GAIN = 0.95
-"""Share of the folded form's time below which the frozen one is worth its place."""
+"""Share of the time in lanes below which the frozen form is worth its place."""
 
 TIMED_PARTS = 8
 """Parts whose time is known before the work ahead is judged."""
 
-TRIALS = 3
-"""Calls of the frozen form that are timed."""
+TRIAL_PARTS = 16
+"""Parts that the frozen form is tried with."""
 
 MOST_WEIGHTS = 1 << 26
 """Most weights of a network that is frozen: they become part of the machine code."""
@@ -146,11 +152,12 @@ class Forward(Generic[T]):
         self.shop = shop
         self.batch_rows = batch_rows
         self.encode = encode
+        self.folded = model
         self.form: Form = model
         self.rest: Form = model
         self.least_rows = 0
-        self.timed_rows = 0
-        self.timed_s = 0.0
+        self.lanes_rows = 0
+        self.lanes_s = 0.0
         self.found = shop.record
         self.threads = torch.get_num_threads()
         self.is_settled = shop.folder is None or not can_freeze(model) or is_heavy(model)
@@ -167,9 +174,10 @@ class Forward(Generic[T]):
         source = iter(parts)
         for part in source:
             values = self.encode(part)
-            yield part, self._outputs(values)
             if rows_of(values):
                 self._fold(values)
+            yield part, self._outputs(values)
+            if rows_of(values):
                 break
         while lanes and not isinstance(self.form, FrozenModel):
             yield from self._in_lanes(until(self._is_due, source), lanes)
@@ -177,11 +185,11 @@ class Forward(Generic[T]):
             if following is None:
                 return
             values = self.encode(following)
-            self._freeze(values)
+            frozen = self._frozen(values) if rows_of(values) and self._is_due() else None
             yield following, self._outputs(values)
-        encoded = ((part, self.encode(part)) for part in source)
-        for part, values in ahead(encoded) if lanes else encoded:
-            yield part, self._outputs(values)
+            if frozen is not None:
+                yield from self._tried(frozen, source)
+        yield from self._one_by_one(source, overlaps=lanes > 0)
 
     @property
     def record(self) -> Record:
@@ -192,21 +200,47 @@ class Forward(Generic[T]):
         share = max(1, self.threads // lanes)
         prepare = partial(torch.set_num_threads, share)
         prepare()  # helpers of this thread would wait for its next operation in a busy loop
+        before_s, start = self.lanes_s, perf_counter()
         try:
-            for part, outputs, rows, seconds in side_by_side(
-                self._timed, parts, lanes, prepare=prepare
+            for part, values, outputs in side_by_side(
+                self._encoded_outputs, parts, lanes, prepare=prepare
             ):
-                self.timed_rows += rows
-                self.timed_s += seconds / lanes
+                self.lanes_rows += rows_of(values)
                 yield part, outputs
+                self.lanes_s = before_s + perf_counter() - start
         finally:
             torch.set_num_threads(self.threads)
 
-    def _timed(self, part: T) -> tuple[T, Outputs, int, float]:
+    def _encoded_outputs(self, part: T) -> tuple[T, Values, Outputs]:
         values = self.encode(part)
-        start = perf_counter()
-        outputs = self._outputs(values)
-        return part, outputs, rows_of(values), perf_counter() - start
+        return part, values, self._outputs(values)
+
+    def _one_by_one(self, parts: Iterator[T], *, overlaps: bool) -> Iterator[tuple[T, Outputs]]:
+        encoded = ((part, self.encode(part)) for part in parts)
+        for part, values in ahead(encoded) if overlaps else encoded:
+            yield part, self._outputs(values)
+
+    def _tried(self, frozen: FrozenModel, parts: Iterator[T]) -> Iterator[tuple[T, Outputs]]:
+        """Compute some parts in the frozen form, and keep it if that was quicker than lanes."""
+        lanes_form, self.form = self.form, frozen
+        start, rows = perf_counter(), 0
+        for part, outputs in self._one_by_one(islice(parts, TRIAL_PARTS), overlaps=True):
+            rows += len(next(iter(outputs.values()), ()))
+            yield part, outputs
+        seconds = (perf_counter() - start) / max(1, rows)
+        is_better = rows > 0 and seconds < GAIN * self.seconds_a_row
+        self.found = self.found.model_copy(
+            update={
+                "form": "frozen" if is_better else "folded",
+                "folded_us": 1e6 * self.seconds_a_row,
+                "frozen_us": 1e6 * seconds,
+            }
+        )
+        LOG.info("a frozen form was tried", extra=self.found.model_dump())
+        if is_better:
+            self.least_rows = round(self.batch_rows * seconds / self.seconds_a_row)
+        else:
+            self.form = lanes_form
 
     def _outputs(self, values: Values) -> Outputs:
         rows = rows_of(values)
@@ -217,70 +251,69 @@ class Forward(Generic[T]):
 
     @property
     def seconds_a_row(self) -> float:
-        """Time a row takes in lanes."""
-        return self.timed_s / max(1, self.timed_rows)
+        """Time a row takes in lanes, with all that goes on beside them."""
+        return self.lanes_s / max(1, self.lanes_rows)
 
     def _fold(self, values: Values) -> None:
         if not self.shop.folds:
             return
-        folded = for_scoring(self.plain)
+        self.folded = fold_batch_norm(self.plain)
+        quick = slice_maxima(self.folded)
         few = {name: value[:CHECK_ROWS] for name, value in values.items()}
         with torch.inference_mode():
-            found = difference(folded(few), self.plain(few))
+            found = difference(quick(few), self.plain(few))
         if found <= TOLERANCE:
-            self.form = self.rest = folded
+            self.form = self.rest = quick
         else:
             LOG.warning("the folded form is not used, it differs by %.2g", found)
 
     def _is_due(self) -> bool:
         """Return whether it is time to take the frozen form, or to make one."""
-        if self.is_settled or self.timed_rows < TIMED_PARTS * self.batch_rows:
+        if self.is_settled or self.lanes_rows < TIMED_PARTS * self.batch_rows:
             return False
-        ahead_s = (self.shop.rows - self.timed_rows) * self.seconds_a_row
-        if self.found.form == "frozen" and self.path.exists():
+        ahead_s = (self.shop.rows - self.lanes_rows) * self.seconds_a_row
+        if self._is_kept:
             return ahead_s >= LOAD_S
-        if self.found.form:
+        if self.found.form == "folded":
             return False
-        price_s = price(self.rest)
+        price_s = price(self.folded)
         return ahead_s >= price_s / 2 and self._spent_s + ahead_s >= PAYBACK * price_s
 
     @property
-    def _spent_s(self) -> float:
-        return self.shop.record.spent_s + self.timed_s
+    def _is_kept(self) -> bool:
+        """Return whether the frozen form was the quicker one, and is still there."""
+        return self.found.form == "frozen" and self.path.exists()
 
-    def _freeze(self, values: Values) -> None:
-        """Make or load the frozen form if it is due, and use it if it is quicker and the same."""
-        if not self._is_due() or rows_of(values) < self.batch_rows:
-            return
+    @property
+    def _spent_s(self) -> float:
+        return self.shop.record.spent_s + self.lanes_s
+
+    def _frozen(self, values: Values) -> FrozenModel | None:
+        """Return the frozen form, made or loaded, if it gives the same numbers."""
         self.is_settled = True
+        is_known = self._is_kept
         try:
-            frozen = self._frozen(values)
+            if is_known:
+                frozen = thawed(self.plain, self.batch_rows, self.path)
+            else:
+                whole = {name: filled(each, self.batch_rows) for name, each in values.items()}
+                frozen = freeze(tile_convolutions(self.folded), whole, self.path)
+                remove_oldest(self.path.parent, MOST_BYTES)
             result = frozen(values)
         except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
             LOG.warning("the network cannot be frozen: %s", str(error).partition("\n")[0])
-            return
+            return None
         with torch.inference_mode():
             found = difference(result, self.form(values))
-        before, after = self.seconds_a_row, median(_timed(frozen, values)) / self.batch_rows
-        is_better = found <= TOLERANCE and after < GAIN * before
-        self.found = Record(
-            form="frozen" if is_better else "folded",
-            folded_us=1e6 * before,
-            frozen_us=1e6 * after,
-            difference=found,
-        )
-        LOG.info("a frozen form was tried", extra={"ratio": before / after, "difference": found})
-        if is_better:
+        self.found = self.found.model_copy(update={"difference": found})
+        if found > TOLERANCE:
+            LOG.warning("the frozen form is not used, it differs by %.2g", found)
+            self.found = self.found.model_copy(update={"form": "folded"})
+            return None
+        if is_known:
             self.form = frozen
-            self.least_rows = round(self.batch_rows * after / before)
-
-    def _frozen(self, values: Values) -> FrozenModel:
-        if self.found.form == "frozen":
-            return thawed(self.plain, self.batch_rows, self.path)
-        assert isinstance(self.rest, CompiledModel)  # noqa: S101 - no other form is a rest
-        made = freeze(tile_convolutions(self.rest), values, self.path)
-        remove_oldest(self.path.parent, MOST_BYTES)
-        return made
+            return None
+        return frozen
 
 
 def until(is_over: Callable[[], bool], items: Iterator[T]) -> Iterator[T]:
@@ -298,10 +331,10 @@ def rows_of(values: Values) -> int:
     return len(next(iter(values.values())))
 
 
-def price(form: Form) -> float:
-    """Return the seconds that freezing a form takes, about."""
-    modules = form.module.modules() if isinstance(form, CompiledModel) else ()
-    turned = sum(isinstance(m, Convolution2d) and gains_by_tiles(m) for m in modules)
+def price(model: CompiledModel) -> float:
+    """Return the seconds that freezing a model takes, about."""
+    modules = model.module.modules()
+    turned = sum(isinstance(each, Convolution2d) and gains_by_tiles(each) for each in modules)
     return BASE_PRICE_S + WINOGRAD_PRICE_S * turned
 
 
@@ -325,12 +358,3 @@ def difference(found: Mapping[str, Tensor], plain: Mapping[str, Tensor]) -> floa
             apart = float((found[name][known] - expected[known]).abs().max())
             worst = max(worst, apart / scale)
     return worst
-
-
-def _timed(form: Form, values: Values) -> list[float]:
-    seconds = []
-    for _ in range(TRIALS):
-        start = perf_counter()
-        form(values)
-        seconds.append(perf_counter() - start)
-    return seconds

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import for_scoring
+from engine.compile.passes import fold_batch_norm
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -53,7 +53,7 @@ def test_folding_keeps_the_numbers(channels_last: bool) -> None:  # noqa: FBT001
     model.to(torch.device("cpu"), channels_last=channels_last)
     expected = model({"data": IMAGES})["out"]
 
-    folded = for_scoring(model)
+    folded = fold_batch_norm(model)
 
     assert (norms(model), norms(folded)) == (2, 0)
     torch.testing.assert_close(folded({"data": IMAGES})["out"], expected, atol=1e-5, rtol=1e-5)
@@ -63,14 +63,14 @@ def test_folding_leaves_the_given_model_as_it_was() -> None:
     model = trained(PLAIN)
     before = [each.clone() for each in model.module.state_dict().values()]
 
-    for_scoring(model)
+    fold_batch_norm(model)
 
     after = model.module.state_dict().values()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_a_folded_model_has_no_weight_table() -> None:
-    assert for_scoring(trained(PLAIN)).specs == ()
+    assert fold_batch_norm(trained(PLAIN)).specs == ()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_layer_whose_own_output_counts_is_not_folded(
     model = trained(first, outputs=outputs)
     expected = model({"data": IMAGES})
 
-    folded = for_scoring(model)
+    folded = fold_batch_norm(model)
 
     assert norms(folded) == 1  # the one after fc is folded
     for name, result in folded({"data": IMAGES}).items():
@@ -106,4 +106,4 @@ def test_normalised_inputs_are_not_folded() -> None:
     bound = bind(graph, {}, {"out": Target("interval", 1)})
     model = compile_graph(bound, BuildOptions(), generator=seeded(1))
 
-    assert norms(for_scoring(model)) == 2
+    assert norms(fold_batch_norm(model)) == 2
