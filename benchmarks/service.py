@@ -21,6 +21,13 @@ READY_S = 120.0
 @contextmanager
 def running_server(folder: Path) -> Iterator[castorch.Session]:
     """Start a server, yield the default session of its only user, and stop it."""
+    with started_server(folder) as url, castorch.connect(url) as client:
+        yield client.session()
+
+
+@contextmanager
+def started_server(folder: Path) -> Iterator[str]:
+    """Start a server, yield its address, and stop it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -32,8 +39,7 @@ def running_server(folder: Path) -> Iterator[castorch.Session]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process)
-        with castorch.connect(url) as client:
-            yield client.session()
+        yield url
     finally:
         process.terminate()
         process.wait()

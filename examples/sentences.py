@@ -22,6 +22,7 @@ import castorch
 from castorch import Session, layers
 
 FOLDS = 10
+PUBLISHED_PERCENT = 76.1
 FOLD_SEED = 0
 WORDS = 59
 FEATURES = 64
@@ -129,9 +130,10 @@ def main() -> int:
             accuracies.append(run_fold(session, fold))
             print(f"fold {fold}: {accuracies[-1]:.2f} %", flush=True)
     minutes = (time.monotonic() - started) / 60
-    print(f"mean accuracy of {args.folds} folds: {np.mean(accuracies):.2f} % in {minutes:.1f} min")
-    print("Kim (2014), CNN-rand: 76.1 %")
-    return 0
+    mean = float(np.mean(accuracies))
+    print(f"mean accuracy of {args.folds} folds: {mean:.2f} % in {minutes:.1f} min")
+    print(f"Kim (2014), CNN-rand: {PUBLISHED_PERCENT} %")
+    return 0 if mean >= PUBLISHED_PERCENT else 1
 
 
 if __name__ == "__main__":

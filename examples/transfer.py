@@ -31,8 +31,7 @@ SECOND = {
     "mini_batch_size": 10,
     "max_epochs": 20,
 }
-MOST_LOW = 1500  # images of the digits 0 to 4
-MOST_TEST = 1000
+MOST_LOW = 6000  # images of the digits 0 to 4
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -57,7 +56,7 @@ def upload(session: Session, folder: Path) -> None:
     for name, pixels, targets, rows in (
         ("low", images, labels, np.flatnonzero(labels <= 4)[:MOST_LOW]),
         ("high", images, labels, np.flatnonzero(labels > 4)[:ROWS]),
-        ("high_test", test_images, test_labels, np.flatnonzero(test_labels > 4)[:MOST_TEST]),
+        ("high_test", test_images, test_labels, np.flatnonzero(test_labels > 4)),
     ):
         session.upload(name, {"_image_": pixels[rows], "label": targets[rows]}, replace=True)
         print(f"uploaded {name}: {len(rows):,} images")

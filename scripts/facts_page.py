@@ -10,6 +10,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).with_name("facts.json")
+RUNS = ROOT / "benchmarks" / "long-runs.md"
+UNSURE = {"skip", "skipif", "xfail"}
+"""Marks of tests that may pass without having shown anything."""
 IDS = re.compile(r"\bF(\d{1,3})\b(?:\s+to\s+F(\d{1,3})\b)?")
 
 HEAD = """# Facts
@@ -17,7 +20,8 @@ HEAD = """# Facts
 What the documentation of the deepLearn action set, and the courses, tutorials and papers it builds
 upon, state in numbers. Each fact that can be computed is held by a test that carries its id;
 `scripts/facts.json` is the list, this page joins it with the tests, and `make check` fails when a
-fact has no test."""
+fact has no test. What takes a long training is held by a
+[recorded run](../benchmarks/long-runs.md)."""
 
 Fact = dict[str, str]
 """A fact of the list: id, kind, statement, value, and perhaps what is true."""
@@ -37,11 +41,18 @@ def page() -> str:
 
 
 def complaints() -> list[str]:
-    """Return a line for every fact that no test holds."""
+    """Return a line for every fact that no test or recorded run holds."""
     data, held = json.loads(DATA.read_text()), found()
+    recorded = recorded_runs()
+    unrecorded = [
+        f"{RUNS.relative_to(ROOT)}: has no run for {each['id']}"
+        for each in data["facts"]
+        if each["kind"] == "run" and each["id"] not in recorded
+    ]
     lacking = [each["id"] for each in data["facts"] if each["kind"] == "test"]
     lines = [f"docs/facts.md: no test holds {name}" for name in lacking if name not in held]
-    names = {name for tests in held.values() for _, name in tests} | set(_names())
+    names = _places()
+    lines += unrecorded
     return lines + [
         f"docs/facts.md: there is no {each['test']}"
         for each in data["rules"]
@@ -49,8 +60,14 @@ def complaints() -> list[str]:
     ]
 
 
+def recorded_runs() -> set[str]:
+    """Return the ids in the rows of the page of long runs."""
+    rows = [line for line in RUNS.read_text().splitlines() if line.startswith("|")]
+    return {f"F{number}" for number in _ids("\n".join(rows))}
+
+
 def found() -> Held:
-    """Return the tests that carry ids, in the order of files."""
+    """Return the tests that carry ids and always run, in the order of files."""
     held: Held = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         source = path.read_text()
@@ -77,11 +94,18 @@ def _tests(source: str) -> Iterator[tuple[str, list[int]]]:
     }
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            marks = {each.attr for at in node.decorator_list for each in _attributes(at)}
+            if marks & UNSURE:
+                continue
             used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
             numbers = _numbers(comments, node)
             for name in sorted(used & others.keys()):
                 numbers += others[name]
             yield node.name, sorted(set(numbers))
+
+
+def _attributes(node: ast.expr) -> Iterator[ast.Attribute]:
+    return (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
 
 
 def _comments(source: str) -> dict[int, str]:
@@ -104,16 +128,25 @@ def _numbers(comments: dict[int, str], node: ast.stmt) -> list[int]:
     first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
     while first - 1 in comments:
         first -= 1
-    text = "\n".join(comments.get(at, "") for at in range(first, (node.end_lineno or first) + 1))
+    lines = range(first, (node.end_lineno or first) + 1)
+    return _ids("\n".join(comments.get(at, "") for at in lines))
+
+
+def _ids(text: str) -> list[int]:
+    """Return the ids in a text; a range stands for all in it."""
     numbers: list[int] = []
     for start, end in IDS.findall(text):
         numbers += range(int(start), int(end or start) + 1)
     return numbers
 
 
-def _names() -> Iterator[str]:
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        yield from re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+def _places() -> dict[str, Path]:
+    """Return the files of all tests by name."""
+    return {
+        name: path
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
 
 
 def _table(facts: list[Fact], held: Held) -> Iterator[str]:
@@ -127,7 +160,8 @@ def _table(facts: list[Fact], held: Held) -> Iterator[str]:
 def _holders(fact: Fact, held: Held) -> str:
     tests = held.get(fact["id"], [])
     if not tests:
-        return {"text": "a statement in words", "run": "a long run"}.get(fact["kind"], "")
+        run = f"[a recorded run](../{RUNS.relative_to(ROOT)})"
+        return {"text": "a statement in words", "run": run}.get(fact["kind"], "")
     return ", ".join(_link(path, name) for path, name in tests[:2])
 
 
@@ -140,9 +174,11 @@ def _truths(errors: list[Fact], rules: list[Fact], held: Held) -> Iterator[str]:
     for each in errors:
         said = " → ".join(part for part in (each["statement"], each["value"]) if part)
         rows.append(_row(each["id"], said, each["truth"], _holders(each, held)))
-    rows += [
-        _row(each["where"], each["document"], each["truth"], _words(each["test"])) for each in rules
-    ]
+    places = _places()
+    for each in rules:
+        test = each["test"]
+        holder = _link(places[test], test) if test in places else ""
+        rows.append(_row(each["where"], each["document"], each["truth"], holder))
     yield "\n".join(rows)
 
 

@@ -40,7 +40,7 @@ def check_model(ctx: Context, p: CheckModelParams) -> ActionResult:
 
     ``Advice`` names layers, the rule they are measured by, and the reason:
 
-    - exactFit: windows leave pixels at the end that no window covers.
+    - exactFit: windows with given padding leave pixels, or padding, at the end that none covers.
     - evenFilter: filters of even length have no middle.
     - normSource: the layer before a batch normalisation activates, or adds a bias.
     - largePool: windows throw most of what was found away.

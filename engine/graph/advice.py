@@ -38,7 +38,7 @@ class Advice:
 def advise(graph: Graph, options: BuildOptions | None = None) -> list[Advice]:
     """Return advice in order of the layers; what depends on data not seen yet is left out.
 
-    - exactFit: windows with given padding leave pixels at the end that no window covers.
+    - exactFit: windows with given padding leave pixels, or padding, at the end that none covers.
     - evenFilter: filters of even length that move by single pixels have no middle.
     - normSource: the layer before a batch normalisation activates, or adds a bias.
     - largePool: windows of a side over 3 throw most of their values away.
@@ -81,14 +81,16 @@ def _exact_fit(axes: Sequence[Axis]) -> Said:
         way, step = axis.size - axis.kernel + padding, axis.stride
         if way % step:
             count = f"({axis.size} - {axis.kernel} + {padding}) / {step} + 1 along the {name}"
-            reason = (
-                f"{count} is {way / step + 1:.6g}, so {_pixels(way % step)} at the end go unseen"
-            )
-            yield "exactFit", reason
+            unseen = _unseen(way % step - axis.after)
+            yield "exactFit", f"{count} is {way / step + 1:.6g}, so {unseen}"
 
 
-def _pixels(count: int) -> str:
-    return "1 pixel" if count == 1 else f"{count} pixels"
+def _unseen(pixels: int) -> str:
+    """Say what no window covers: pixels of the image, or else padding only."""
+    if pixels <= 0:
+        return "the padding at the end is not used and the two ends are not treated alike"
+    many = f"{pixels} pixels at the end go unseen"
+    return "1 pixel at the end goes unseen" if pixels == 1 else many
 
 
 def _even_filter(axes: Sequence[Axis]) -> Said:

@@ -19,7 +19,6 @@ from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
 from engine.shapes import Shape
-from engine.train.algorithms import Lbfg, Vanilla
 from tests.engine.classics import lenet, vgg16
 from tests.engine.rows import DEFAULTS, built, line
 
@@ -269,13 +268,8 @@ def test_f55_pooling_has_no_parameters_but_convolution_and_output_have() -> None
         assert owns == (each.type not in ("input", "pool"))
 
 
-def test_f56_gradient_descent_and_lbfgs_are_solvers() -> None:
-    # F56
-    assert (Vanilla().method, Lbfg().method) == ("VANILLA", "LBFG")
-
-
 def test_f57_the_examples_of_padding_and_pooling_come_out() -> None:
-    # F57: C2 and Q1 here; all of C1 to C10, Q1, Q2 and Q9 are tests of their layers
+    # F57: C2 and Q1; all of C1 to C10, Q1, Q2 and Q9 are tests of their layers
     row = [2.0, 4, 6, 1, 5, 3, 2]
     expected = [-1.6, 0.6, 2.1, 11.5, -2.7, 7.2, 4.0]
     pooled = run(built(Pooling(width=3, height=1, stride=2), (1, 1, 7)), torch.tensor([[[row]]]))

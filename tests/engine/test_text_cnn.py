@@ -23,6 +23,7 @@ from engine.layers.pooling import Pooling
 from engine.layers.recurrent import Projection
 from engine.layers.reshape import Reshape
 from tests.engine.networks import objects
+from tests.engine.rows import built
 
 SENTENCE = "I like this movie very much!"
 WORDS = 7
@@ -67,11 +68,30 @@ def test_the_largest_values_make_six_features() -> None:
 
 
 def test_the_network_has_a_hundred_and_ten_parameters() -> None:
-    # F92, F94: 2 (10 + 15 + 20) = 90 and 6 biases, 12 and 2
+    # F94: 2 (10 + 15 + 20) = 90 and 6 biases, 12 and 2
     layers = account(bound(text_cnn()))
 
     assert sum(layer.weights or 0 for layer in layers) == 90 + 12
     assert sum(layer.biases or 0 for layer in layers) == 6 + 2
+
+
+def test_one_bias_is_added_at_every_place_before_the_activation() -> None:
+    # F92: c = act(o + bias), of the same shape as o; the bias is one number
+    page = torch.randn(1, 1, WORDS, VALUES, generator=seeded(4))
+    plain = Convolution(n_filters=1, width=VALUES, height=2, padding=0, act="IDENTITY")
+    rectified = plain.model_copy(update={"act": "RECTIFIER"})
+    modules = [built(layer, (1, WORDS, VALUES)) for layer in (plain, rectified)]
+    for module, bias in zip(modules, (0.0, -0.5), strict=True):
+        module.get_parameter("weight").data.fill_(0.5)
+        module.get_parameter("bias").data.fill_(bias)
+
+    o, c = (module(page).detach() for module in modules)
+
+    assert modules[1].get_parameter("bias").shape == (1,)
+    assert o.shape == c.shape == (1, 1, 6, 1)
+    by_hand = np.array([0.5 * page[0, 0, at : at + 2].sum().item() for at in range(6)])
+    np.testing.assert_allclose(o.flatten(), by_hand, atol=1e-5)
+    np.testing.assert_allclose(c.flatten(), np.maximum(by_hand - 0.5, 0), atol=1e-5)
 
 
 def test_word_vectors_are_the_weights_of_a_projection_or_stay_as_they_are() -> None:

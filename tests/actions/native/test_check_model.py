@@ -95,5 +95,5 @@ def test_advice_names_layer_rule_and_reason(run: Run) -> None:
 
     assert [(each["Layer"], each["Rule"]) for each in advice] == [("pool1", "exactFit")] * 2
     assert advice[1]["Reason"] == (
-        "(4 - 3 + 0) / 2 + 1 along the width is 1.5, so 1 pixel at the end go unseen"
+        "(4 - 3 + 0) / 2 + 1 along the width is 1.5, so 1 pixel at the end goes unseen"
     )

@@ -32,9 +32,26 @@ def test_filters_that_do_not_fit_leave_pixels_unseen() -> None:
     found = of("exactFit", net(10, convo(3, 2)))
 
     assert [(each.layer, each.reason) for each in found] == [
-        ("l1", f"(10 - 3 + 0) / 2 + 1 along the {side} is 4.5, so 1 pixel at the end go unseen")
+        ("l1", f"(10 - 3 + 0) / 2 + 1 along the {side} is 4.5, so 1 pixel at the end goes unseen")
         for side in ("height", "width")
     ]
+
+
+def test_what_goes_unseen_may_be_several_pixels_or_padding_only() -> None:
+    # windows of 3 of 9 pixels with steps of 4 begin at 0 and 4, and end before 7; with padding of 1
+    # and steps of 2 over 8 pixels they begin at -1, 1, 3 and 5, and end before 8
+    (two, _), (padded, _) = (
+        of("exactFit", net(size, convo(3, step, padding)))
+        for size, step, padding in ((9, 4, 0), (8, 2, 1))
+    )
+
+    assert two.reason == (
+        "(9 - 3 + 0) / 4 + 1 along the height is 2.5, so 2 pixels at the end go unseen"
+    )
+    assert padded.reason == (
+        "(8 - 3 + 2) / 2 + 1 along the height is 4.5, so the padding at the end is not used and "
+        "the two ends are not treated alike"
+    )
 
 
 # F10: 5 pixels, F = 3, P = 1: steps of 1 and 2 fit, of 3 do not; F19: 224 pixels, F = 11, S = 4

@@ -20,7 +20,8 @@ THREE = [2.0, -1.0, 0.1]
 FOUR = [2.0, -1.0, 0.1, 5.0]
 FIVE = [1.0, 2.0, 3.0, 4.0, 5.0]
 
-# the vectors C1 to C14: input, filter, stride, padding given or None, forceEqualPadding, expected
+# the vectors C1 to C14, F57 the first ten of them:
+# input, filter, stride, padding given or None, forceEqualPadding, expected
 VECTORS = {
     "C1": (SEVEN, THREE, 1, 0, False, [0.6, 2.1, 11.5, -2.7, 7.2]),
     "C2": (SEVEN, THREE, 1, None, False, [-1.6, 0.6, 2.1, 11.5, -2.7, 7.2, 4.0]),

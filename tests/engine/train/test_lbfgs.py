@@ -101,6 +101,7 @@ def test_the_whole_table_takes_a_linear_model_to_least_squares() -> None:
 
 
 def test_on_a_convex_problem_it_beats_descent_at_its_best_rate() -> None:
+    # F56: both can train
     # logistic regression with a penalty and one input of another scale; either may look at the
     # whole table 30 times
     budget, seen = 30, 0

@@ -22,7 +22,7 @@ TORCHVISION = "torchvision, model weights, num_params"
 IMGCLSMOB = "osmr/imgclsmob, table of models"
 
 PUBLISHED: list[tuple[str, Published]] = [
-    # 60,000 up to F6 (section II.B), and 84 x 10 weights and 10 biases of the softmax
+    # 60,000 before the classes (section II.B), and 84 x 10 weights and 10 biases of the softmax
     ("lenet5", Published(60_000 + 850, "LeCun et al., 1998")),
     ("lenet", Published(431_080, "deepLearn reference F77: 520 + 25,050 + 400,500 + 5,010")),
     ("alexnet", Published(60_965_224, "BVLC AlexNet, Netscope; 60 million in the paper")),
