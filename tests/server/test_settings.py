@@ -88,9 +88,26 @@ def test_a_worker_keeps_its_memory_unless_told_otherwise(monkeypatch: pytest.Mon
     assert environment["MALLOC_MMAP_MAX_"] == "0"
     assert environment["MALLOC_TOP_PAD_"] == "1"
     assert not is_worker_environment()
-    for name in ("MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_"):
-        monkeypatch.setenv(name, environment[name])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     assert is_worker_environment()
+    plain = worker_environment(Settings(without=("kept-memory",)))
+    monkeypatch.undo()
+    assert "MALLOC_MMAP_MAX_" not in worker_environment(Settings(without=("kept-memory",)))
+    assert plain["CASTORCH_WITHOUT"] == '["kept-memory"]'
+
+
+def test_compiled_networks_are_kept_in_the_data_folder(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    assert settings.frozen_folder == tmp_path / "castorch-frozen"
+    folder = worker_environment(settings)["TORCHINDUCTOR_CACHE_DIR"]
+    assert folder == str(tmp_path / "castorch-frozen" / "compiler")
+    assert Settings(frozen=tmp_path / "else").frozen_folder == tmp_path / "else"
+
+
+def test_fast_paths_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ValidationError, match="Input should be 'channels-last', 'folding'"):
+        Settings(without=("magic",))  # type: ignore[arg-type]  # what is refused
 
 
 def test_a_database_on_a_server_has_no_path_to_be_made_absolute() -> None:

@@ -12,6 +12,8 @@ from actions.memory import MemoryStores
 from actions.ports import Name
 from actions.results import Json
 from engine.errors import Cancelled, DataError, EngineError, WeightsError
+from engine.fast_paths import NONE, FastPaths
+from engine.score.forms import Record
 from tests.actions.house import (
     SMALL_CNN,
     SMALL_DNN,
@@ -365,3 +367,40 @@ def test_maps_of_layers_are_images_and_vectors_stay_numbers(
     ]
     assert [row["_LayerAct_1_IMG_0_"][:3] == head[:3] for row in rows[:3]] == [True] * 3
     assert rows[3]["_LayerAct_1_IMG_0_"] is None
+
+
+@pytest.mark.usefixtures("trained")
+def test_what_was_found_out_of_a_network_is_kept_with_its_weights(
+    ctx: Context, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(run)
+    assert "scoring" not in ctx.tables.find(Name("w")).attributes  # not worth a line
+
+    monkeypatch.setattr("actions.deeplearn.scoring.WORTH_S", 0.0)
+    score(run, bufferSize=8)
+    kept = ctx.tables.find(Name("w")).attributes["scoring"]
+    assert isinstance(kept, dict)
+    [(machine, found)] = kept.items()
+    assert machine.startswith("torch ")
+    record = Record.model_validate(found)
+    assert (record.form, record.spent_s > 0) == ("", True)
+    again = score(run)
+    assert facts(again)["Number of Observations Used"] == 64
+
+
+@pytest.mark.usefixtures("trained")
+def test_each_fast_path_can_be_left_out_and_changes_no_number(ctx: Context) -> None:
+    raw: dict[str, Json] = {
+        "table": "flowers",
+        "modelTable": "net",
+        "initWeights": "w",
+        "copyVars": ["id"],
+    }
+    expected = None
+    left_out: tuple[FastPaths, ...] = (NONE, frozenset({"folding"}), frozenset({"overlap"}))
+    for without in left_out:
+        own = replace(ctx, without=without, threads=2)
+        run_action(own, "deepLearn.dlScore", {**raw, "casOut": {"name": "out", "replace": True}})
+        rows = [(row["id"], row["P_labelrose"]) for row in rows_of(ctx, "out")]
+        expected = expected or rows
+        np.testing.assert_allclose(rows, expected, rtol=1e-6)

@@ -182,3 +182,14 @@ def test_a_column_without_images_is_refused(run: Run) -> None:
     message = r"^parameter 'image' got column 'weight' of the table 'pets', which holds no images$"
     with pytest.raises(InvalidParameters, match=message):
         run("image.processImages", table="pets", image="Weight", imageFunctions=[step], casOut="o")
+
+
+def test_images_are_unpacked_on_request(run: Run, ctx: Context) -> None:
+    step = {"functionOptions": {"functionType": "RESIZE", "width": 8, "height": 6}}
+    run("image.processImages", table="pets", imageFunctions=[step], casOut="out", decode=True)
+
+    rows = rows_of(ctx, "out")
+    assert [row["_type_"] for row in rows] == ["ppm", "ppm"]
+    assert rows[0]["_image_"] == b"P6\n8 6\n255\n" + COLOUR.tobytes()
+    assert rows[1]["_image_"] == b"P5\n8 6\n255\n" + GREY.tobytes()
+    assert [row["_size_"] for row in rows] == [11 + 144, 11 + 48]

@@ -89,3 +89,10 @@ def test_labels_are_as_many_as_rows(run: Run, put_file: Put) -> None:
     message = r"^the file 'y' has the axes \[1\], expected \[2\] as 'x' has so many rows$"
     with pytest.raises(InvalidFile, match=message):
         run("castorch.loadIdx", caslib="PUBLIC", path="x", labels="y", casOut="t")
+
+
+def test_images_are_unpacked_on_request(run: Run, ctx: Context, put_file: Put) -> None:
+    put_file("x", idx(PIXELS, 8))
+    run("castorch.loadIdx", caslib="PUBLIC", path="x", casOut="t", decode=True)
+    found = [row["_image_"] for row in rows_of(ctx, "t")]
+    assert found == [b"P5\n4 3\n255\n" + each.tobytes() for each in PIXELS]

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import fold_batch_norm
+from engine.compile.passes import (
+    fold_batch_norm,
+    gains_by_tiles,
+    slice_maxima,
+    tile_convolutions,
+)
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -13,7 +18,12 @@ from engine.layers.input import Input
 from engine.layers.merge import Residual
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
+from engine.layers.pooling import Pooling
+from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.normalization import BatchNorm
+from engine.modules.pooling import SlicedMaximum
+from engine.modules.winograd import WinogradConvolution2d
+from engine.padding import plan_convolution
 
 IMAGES = torch.rand(5, 2, 6, 6, generator=seeded(3))
 
@@ -107,3 +117,83 @@ def test_normalised_inputs_are_not_folded() -> None:
     model = compile_graph(bound, BuildOptions(), generator=seeded(1))
 
     assert norms(fold_batch_norm(model)) == 2
+
+
+WIDE = Convolution(n_filters=128, width=3, act="IDENTITY")
+
+
+def convolving(*layers: tuple[str, Convolution | Pooling]) -> CompiledModel:
+    """Return a network of layers one behind the other over 128 maps of 6 x 6."""
+    graph = Graph("net").add("data", Input(n_channels=128, width=6, height=6))
+    last = "data"
+    for name, layer in layers:
+        graph = graph.add(name, layer, [last])
+        last = name
+    graph = graph.add("out", Output(), [last])
+    bound = bind(graph, {}, {"out": Target("nominal", 3)})
+    model = compile_graph(bound, BuildOptions(), generator=seeded(1))
+    model.eval()
+    return model
+
+
+MANY = torch.rand(3, 128, 6, 6, generator=seeded(3))
+
+
+def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
+    model = convolving(
+        ("wide", WIDE),
+        ("few", Convolution(n_filters=127, width=3)),
+        ("from_few", Convolution(n_filters=128, width=3)),
+        ("step", Convolution(n_filters=128, width=3, stride=2)),
+        ("large", Convolution(n_filters=128, width=5)),
+    )
+
+    tiled = tile_convolutions(model)
+
+    kinds = {
+        node.name: isinstance(tiled.module.get_submodule(f"layer_{node.id}"), WinogradConvolution2d)
+        for node in model.graph.nodes
+        if isinstance(node.layer, Convolution)
+    }
+    assert kinds == {
+        "wide": True,
+        "few": False,
+        "from_few": False,
+        "step": False,
+        "large": False,
+    }
+    expected = model({"data": MANY})["out"]
+    torch.testing.assert_close(tiled({"data": MANY})["out"], expected, atol=1e-5, rtol=1e-5)
+    assert tiled.specs == ()
+
+
+def test_large_images_are_not_tiled() -> None:
+    axis = plan_convolution(23, 3, 1, 1)
+    small = Convolution2d((128, 128, 3, 3), Windows(axis, axis), None, None, bias=False)
+    assert not gains_by_tiles(small)  # 128 * 23 * 23 values are more than 65,536
+    axis = plan_convolution(22, 3, 1, 1)
+    small = Convolution2d((128, 128, 3, 3), Windows(axis, axis), None, None, bias=False)
+    assert gains_by_tiles(small)
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_sliced"),
+    [
+        (Pooling(width=2, height=2, stride=2), True),
+        (Pooling(width=3, height=3, stride=3), True),
+        (Pooling(width=4, height=4, stride=2), False),
+        (Pooling(width=3, height=3, stride=2), False),
+        (Pooling(width=2, height=2, stride=2, pool="MEAN"), False),
+        (Pooling(width=2, height=2, stride=2, dropout=0.5), False),
+    ],
+)
+def test_maxima_of_small_windows_are_taken_slice_by_slice(
+    layer: Pooling,
+    is_sliced: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    model = convolving(("pool", layer))
+
+    quick = slice_maxima(model)
+
+    assert isinstance(quick.module.get_submodule("layer_1"), SlicedMaximum) is is_sliced
+    assert torch.equal(quick({"data": MANY})["out"], model({"data": MANY})["out"])

@@ -1,0 +1,291 @@
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import engine.score.forms as forms
+from engine.compile.frozen import FrozenModel, file_name
+from engine.compile.lower import CompiledModel
+from engine.score.forms import Forward, Record, Shop, difference, price, until
+from tests.engine.compile.test_passes import MANY, PLAIN, WIDE, convolving, norms, trained
+
+IMAGES = torch.rand(40, 2, 6, 6, generator=torch.Generator().manual_seed(2))
+ROWS = 4
+"""Rows of a part; the images are ten of them."""
+
+Part = slice
+PARTS = [slice(first, first + ROWS) for first in range(0, len(IMAGES), ROWS)]
+
+
+def encode(part: Part) -> dict[str, Tensor]:
+    return {"data": IMAGES[part]}
+
+
+def forward(model: CompiledModel, shop: Shop) -> Forward[Part]:
+    return Forward(model, shop, ROWS, encode)
+
+
+def computed(forward: Forward[Part], lanes: int = 2) -> Tensor:
+    """Return the raw outputs of all rows, and hold the parts to their order."""
+    found = list(forward.stream(PARTS, lanes=lanes))
+    assert [part for part, _ in found] == PARTS
+    return torch.cat([outputs["out"] for _, outputs in found])
+
+
+@pytest.fixture
+def model() -> CompiledModel:
+    return trained(PLAIN)
+
+
+@pytest.fixture
+def expected(model: CompiledModel) -> Tensor:
+    with torch.no_grad():
+        return model({"data": IMAGES})["out"]
+
+
+@pytest.fixture
+def eager_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Freezing that costs nothing: any table is long enough."""
+    for name in ("BASE_PRICE_S", "LOAD_S"):
+        monkeypatch.setattr(forms, name, 0.0)
+    for name in ("TIMED_PARTS", "TRIAL_PARTS"):
+        monkeypatch.setattr(forms, name, 2)
+    return Shop(folder=tmp_path, weights="w", rows=len(IMAGES))
+
+
+def freezing(
+    monkeypatch: pytest.MonkeyPatch, *, error: float = 0.0, gain: float = 1e9
+) -> list[str]:
+    """Put stand-ins in the compiler's place; return what was asked of them.
+
+    Args:
+        monkeypatch: of the test.
+        error: what the frozen outputs are off by.
+        gain: share of the time in lanes below which the frozen form is kept.
+    """
+    calls: list[str] = []
+
+    def frozen(model: CompiledModel, rows: int) -> FrozenModel:
+        def program(values: Tensor) -> list[Tensor]:
+            assert len(values) == rows
+            return [model({"data": values})["out"] + error]
+
+        return FrozenModel(program, rows, model.inputs, model.outputs)
+
+    def freeze(model: CompiledModel, example: Mapping[str, Tensor], path: Path) -> FrozenModel:
+        calls.append("freeze")
+        path.write_bytes(b"")
+        return frozen(model, len(example["data"]))
+
+    def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
+        assert path.exists()
+        calls.append("load")
+        return frozen(model, rows)
+
+    monkeypatch.setattr(forms, "freeze", freeze)
+    monkeypatch.setattr(forms, "thawed", thawed)
+    monkeypatch.setattr(forms, "GAIN", gain)
+    return calls
+
+
+@pytest.mark.parametrize("lanes", [0, 1, 2])
+def test_the_folded_form_gives_the_same_numbers(
+    model: CompiledModel, expected: Tensor, lanes: int
+) -> None:
+    own = forward(model, Shop())
+    threads = torch.get_num_threads()
+
+    torch.testing.assert_close(computed(own, lanes), expected, atol=1e-5, rtol=1e-5)
+
+    assert isinstance(own.form, CompiledModel)
+    assert (norms(model), norms(own.form)) == (2, 0)
+    assert torch.get_num_threads() == threads
+
+
+def test_a_network_scores_as_it_was_compiled_unless_told_otherwise(
+    model: CompiledModel, expected: Tensor
+) -> None:
+    own = forward(model, Shop(folds=False))
+    torch.testing.assert_close(computed(own), expected)
+    assert own.form is model
+
+
+def test_a_form_that_gives_other_numbers_is_not_used(
+    model: CompiledModel,
+    expected: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def spoilt(model: CompiledModel) -> CompiledModel:
+        del model
+        other = trained(PLAIN)
+        other.parameters("biases")[0].data.add_(1.0)
+        return other
+
+    monkeypatch.setattr(forms, "fold_batch_norm", spoilt)
+    own = forward(model, Shop())
+
+    torch.testing.assert_close(computed(own), expected)
+
+    assert own.form is model
+    assert caplog.messages[0].startswith("the folded form is not used, it differs by ")
+
+
+def test_a_frozen_form_that_pays_is_made_kept_and_loaded_again(
+    model: CompiledModel, expected: Tensor, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = freezing(monkeypatch)
+    first = forward(model, eager_shop)
+
+    torch.testing.assert_close(computed(first), expected, atol=1e-5, rtol=1e-5)
+
+    assert isinstance(first.form, FrozenModel)
+    assert (calls, first.record.form) == (["freeze"], "frozen")
+    assert first.record.frozen_us > 0
+    assert first.record.difference < 1e-5
+
+    shop = Shop(folder=eager_shop.folder, weights="w", record=first.record, rows=len(IMAGES))
+    again = forward(model, shop)
+    torch.testing.assert_close(computed(again), expected, atol=1e-5, rtol=1e-5)
+    assert calls == ["freeze", "load"]
+    assert isinstance(again.form, FrozenModel)
+
+
+def test_a_frozen_form_that_was_removed_is_made_again(
+    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = freezing(monkeypatch)
+    shop = Shop(
+        folder=eager_shop.folder, weights="w", record=Record(form="frozen"), rows=len(IMAGES)
+    )
+    computed(forward(model, shop))
+    assert calls == ["freeze"]
+
+
+def test_a_frozen_form_that_is_slower_is_not_tried_twice(
+    model: CompiledModel, expected: Tensor, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = freezing(monkeypatch, gain=0.0)
+    first = forward(model, eager_shop)
+
+    torch.testing.assert_close(computed(first), expected, atol=1e-5, rtol=1e-5)
+
+    assert not isinstance(first.form, FrozenModel)
+    assert first.record.form == "folded"
+    shop = Shop(folder=eager_shop.folder, weights="w", record=first.record, rows=len(IMAGES))
+    computed(forward(model, shop))
+    assert calls == ["freeze"]
+
+
+def test_a_frozen_form_that_gives_other_numbers_is_not_used(
+    model: CompiledModel,
+    expected: Tensor,
+    eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    freezing(monkeypatch, error=0.01)
+    own = forward(model, eager_shop)
+
+    torch.testing.assert_close(computed(own), expected, atol=1e-5, rtol=1e-5)
+
+    assert own.record.form == "folded"
+    largest = float(expected[8:16].abs().max())  # the parts it may have been compared on
+    assert 0.01 / max(largest, 3.0) < own.record.difference <= 0.0101
+    assert caplog.messages[0].startswith("the frozen form is not used, it differs by ")
+
+
+def test_a_compiler_that_fails_is_told_and_done_without(
+    model: CompiledModel,
+    expected: Tensor,
+    eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*given: object) -> FrozenModel:
+        del given
+        raise RuntimeError("no C++ compiler\nat a place")
+
+    monkeypatch.setattr(forms, "freeze", fail)
+    own = forward(model, eager_shop)
+
+    torch.testing.assert_close(computed(own), expected, atol=1e-5, rtol=1e-5)
+
+    assert caplog.messages == ["the network cannot be frozen: no C++ compiler"]
+    assert own.record.form == ""
+
+
+def test_freezing_waits_until_it_is_paid_back(
+    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = freezing(monkeypatch)
+    monkeypatch.setattr(forms, "BASE_PRICE_S", 3600.0)
+    computed(forward(model, eager_shop))
+    assert calls == []
+
+
+def test_what_earlier_scorings_spent_counts(
+    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work ahead of half a price is enough once three prices were spent."""
+    monkeypatch.setattr(forms, "BASE_PRICE_S", 6.0)
+    for spent_s, is_due in ((14.0, False), (15.0, True)):
+        record = Record(spent_s=spent_s)
+        shop = Shop(folder=eager_shop.folder, weights="w", record=record, rows=1008)
+        own = forward(model, shop)
+        own.lanes_rows, own.lanes_s = 8, 8 * 3.0 / 1000  # 3 s for 1,000 rows
+        assert own._is_due() is is_due
+
+
+def test_heavy_networks_are_not_frozen(
+    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = freezing(monkeypatch)
+    monkeypatch.setattr(forms, "MOST_WEIGHTS", 10)
+    computed(forward(model, eager_shop))
+    assert calls == []
+
+
+def test_parts_without_rows_are_passed_on(model: CompiledModel) -> None:
+    own: Forward[Part] = Forward(model, Shop(), ROWS, encode)
+    found = [outputs for _, outputs in own.stream([slice(0, 0), slice(0, 2)], lanes=2)]
+    assert found[0] == {}
+    assert len(found[1]["out"]) == 2
+
+
+def test_the_price_grows_with_the_convolutions_that_are_tiled() -> None:
+    assert price(convolving(("small", PLAIN))) == 6.0
+    assert price(convolving(("one", WIDE), ("two", WIDE))) == 6.0 + 2 * 3.0
+    assert len(MANY) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "plain", "expected"),
+    [
+        ([1.0, 2.0], [1.0, 2.5], 0.5 / 2.5),
+        ([0.1, 0.2], [0.1, 0.25], 0.05),
+        ([float("nan"), 1.0], [float("nan"), 1.0], 0.0),
+        ([float("nan"), 1.0], [2.0, 1.0], float("inf")),
+        ([], [], 0.0),
+    ],
+)
+def test_differences_are_in_units_of_the_largest_output(
+    found: list[float], plain: list[float], expected: float
+) -> None:
+    apart = difference({"out": torch.tensor(found)}, {"out": torch.tensor(plain)})
+    assert apart == pytest.approx(expected)
+
+
+def test_items_are_left_where_they_are_once_it_is_over() -> None:
+    items: Iterator[int] = iter(range(5))
+    looks = iter((False, False, True))
+    assert list(until(lambda: next(looks), items)) == [0, 1]
+    assert list(items) == [2, 3, 4]
+    assert list(until(lambda: False, iter([7]))) == [7]
+
+
+def test_the_file_is_named_after_the_weights(model: CompiledModel, eager_shop: Shop) -> None:
+    own = forward(model, eager_shop)
+    assert own.path.name == file_name(model, "w", ROWS)
