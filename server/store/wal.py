@@ -5,7 +5,8 @@ table in the middle of its writing, for as long as that takes. Here commits only
 copies once the log is long and writing pauses, or once it is very long. A commit is as durable as
 before, for the log is what is flushed for it.
 
-Source: SQLite documentation, "Write-Ahead Logging" (checkpointing) and ``sqlite3_wal_checkpoint_v2``.
+Source: SQLite documentation, "Write-Ahead Logging" (checkpointing);
+"PRAGMA wal_checkpoint".
 """
 
 import sqlite3
@@ -75,11 +76,12 @@ class WriteAheadLog:
             self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
-        while self._long.wait() and not self._closed.is_set():
-            if self._wait_for_pause():
-                with suppress(ActionError, sqlite3.Error):  # nothing is lost; the next commit asks again
-                    self._copy()
-            self._long.clear()
+        while self._long.wait():
+            self._long.clear()  # before all else, so that what is told from here on is heard
+            if not self._wait_for_pause():
+                return
+            with suppress(ActionError, sqlite3.Error):  # the next commit asks again
+                self._copy()
 
     def _wait_for_pause(self) -> bool:
         """Return True once writing pauses or the log is very long, False at the end of all."""
