@@ -52,10 +52,9 @@ def main() -> None:
 
         seen = [call(params) for params in declared()]
     for place, seconds in zip(("caller", "server"), zip(*seen, strict=True), strict=True):
-        print(
-            f"addLayer, {len(seconds)} calls, at the {place}: "
-            f"median {median(seconds) * 1e3:.2f} ms, p95 {quantiles(seconds, n=20)[-1] * 1e3:.2f} ms"
-        )
+        middle, slow = median(seconds) * 1e3, quantiles(seconds, n=20)[-1] * 1e3
+        calls = f"addLayer, {len(seconds)} calls, at the {place}"
+        print(f"{calls}: median {middle:.2f} ms, p95 {slow:.2f} ms")
     servers = [server for _, server in seen]
     quarter = len(servers) // 4
     report("add_layer_growth", servers[-quarter:], servers[:quarter], 1)

@@ -49,6 +49,11 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+def check(expected: dict[str, torch.Tensor], got: dict[str, torch.Tensor]) -> None:
+    if not all(torch.equal(expected[name], tensor) for name, tensor in got.items()):
+        raise SystemExit("the numbers that were read are other ones")
+
+
 def plain_file(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     with path.open("wb") as file:
         for tensor in tensors.values():
@@ -92,8 +97,7 @@ def measure(folder: Path, url: str | None, rounds: int) -> None:
     def filled(work: Callable[[CompiledModel], None]) -> float:
         new = compiled()
         seconds = timed(lambda: work(new))
-        if not all(torch.equal(tensors[name], t) for name, t in tensors_of(new).items()):
-            raise SystemExit("the numbers that were read are other ones")
+        check(tensors, tensors_of(new))
         return seconds
 
     def settle() -> None:
@@ -110,11 +114,12 @@ def measure(folder: Path, url: str | None, rounds: int) -> None:
         stores.collect_garbage(grace_s=0)
         settle()
     stores.close()
+    megabytes = size // 10**6
     kind = "sqlite" if url is None else "postgresql"
-    report(f"weights_write_{kind}", writes, fsyncs, size // 10**6)
+    report(f"weights_write_{kind}", writes, fsyncs, megabytes)
     if url is None:
-        report("weights_write_sqlite_log_copied", settled, fsyncs, size // 10**6)
-    report(f"weights_read_{kind}", reads, loads, size // 10**6)
+        report("weights_write_sqlite_log_copied", settled, fsyncs, megabytes)
+    report(f"weights_read_{kind}", reads, loads, megabytes)
 
 
 def main() -> None:
