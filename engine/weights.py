@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+import torch
 
 from engine.compile.lower import CompiledModel
 from engine.errors import WeightsError
@@ -133,7 +133,7 @@ class _Slot:
         self.count = 0
         self._where = f"tensor {spec.name!r} of {names[spec.layer_id]}"
         self._tensor = model.tensor(spec).detach()
-        self._flat: Tensor | None = None
+        self._flat: Float32 | None = None
         self._runs: list[tuple[int, int]] = []
         self._seen: npt.NDArray[np.bool_] | None = None
 
@@ -201,13 +201,13 @@ class _Slot:
 
     def _put(self, at: "slice | npt.NDArray[np.int64]", values: Float32) -> None:
         if self._flat is None:
-            self._flat = self._tensor.cpu().reshape(-1)
-        self._flat.numpy()[at] = values
+            self._flat = self._tensor.cpu().reshape(-1).numpy()
+        self._flat[at] = values
         self.count += len(values)
         if self.count >= self.spec.size:
             self.finish()
-            if self._flat.data_ptr() != self._tensor.data_ptr():
-                self._tensor.copy_(self._flat.view(self.spec.shape))
+            if self._flat.ctypes.data != self._tensor.data_ptr():
+                self._tensor.copy_(torch.from_numpy(self._flat).view(self.spec.shape))
             self._flat = None
 
     def _mark(self, places: npt.NDArray[np.int64]) -> None:

@@ -10,6 +10,7 @@ from threading import Timer
 import uvicorn
 
 from server.app import create_app
+from server.joined_writes import JoinedProtocol
 from server.routes.health import VERSION
 from server.settings import Settings
 from server.wiring import Resources, open_resources
@@ -128,7 +129,7 @@ def make_server(
     """
     config = uvicorn.Config(
         create_app(resources),
-        http="h11",
+        http=JoinedProtocol,
         h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
         lifespan="off",
