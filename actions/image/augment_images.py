@@ -1,5 +1,5 @@
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
 from PIL import Image
@@ -131,7 +131,9 @@ class AddColumns(ActionParams):
 class AugmentImagesParams(ActionParams):
     """Parameters of image.augmentImages."""
 
-    later = ("decode",)
+    later: ClassVar[Mapping[str, str]] = {
+        "decode": "new images are files; image.processImages unpacks them",
+    }
 
     table: Annotated[TableRef, Aliases("imageTable", "images")]
     """The table to read."""
@@ -150,7 +152,7 @@ class AugmentImagesParams(ActionParams):
     seed: int | None = None
     """Gives the same results again; left out: others each time. Ours."""
     add_columns: AddColumns | None = None
-    """What else is told of the new images."""
+    """Accepted; windows are always told, as ``x``, ``y``, ``width`` and ``height``."""
 
 
 @action("image.augmentImages")
