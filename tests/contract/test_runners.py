@@ -19,6 +19,8 @@ from server.store import SqlStores
 from server.wiring import runner_for
 
 PATIENCE_S = 60.0
+START_S = 180.0
+"""Time for a runner to come up, a cluster included."""
 LONG_POLL_S = 600.0
 """A worker that looks at the database this rarely finds jobs by its bell alone."""
 KILLED = {
@@ -73,11 +75,13 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     stores = SqlStores.open(settings.database, data=folder)
     runner = runner_for(settings, stores.jobs, JobSignals())
     runner.start()
-    assert runner.wait_ready(PATIENCE_S)
-    yield Rig(request.param, runner, stores, stores.sessions.default("ann"))
-    pids = runner.pids
-    runner.close()
-    stores.close()
+    try:
+        assert runner.wait_ready(START_S)
+        yield Rig(request.param, runner, stores, stores.sessions.default("ann"))
+    finally:
+        pids = runner.pids
+        runner.close()
+        stores.close()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
