@@ -128,7 +128,7 @@ def parameters_page() -> str:
     others = sorted((a for a in ACTIONS.values() if a not in deep), key=lambda a: a.name)
     every = [*deep, *others]
     parts += [f"## {each.name}\n\n{states(each.params)}" for each in every]
-    roots = {each.params for each in every}
+    roots = dict.fromkeys(each.params for each in every)
     inside = dict.fromkeys(m for root in roots for m in classes(root) if m not in roots)
     objects = [model for model in inside if not issubclass(model, Layer)]
     for model in sorted(objects, key=lambda each: each.__name__):

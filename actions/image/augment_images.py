@@ -29,7 +29,7 @@ NEW: list["pa.Field[pa.DataType]"] = [
 """What is told of every new image: its id, that of the image it is from, and its window."""
 
 
-class Mutations(ActionParams):
+class ChangedCopies(ActionParams):
     """Which changed copies are made."""
 
     color_jittering: bool = False
@@ -88,7 +88,7 @@ class Crop(ActionParams):
     mask: bool = False
     """The result is the whole image with the window blackened, and not the window alone. Windows
     that sweep may then reach over the right and the lower edge."""
-    mutations: Mutations | None = None
+    mutations: ChangedCopies | None = None
     """Changed copies that are made beside the result itself."""
 
     def boxes(self, size: tuple[int, int]) -> Iterator[Box]:

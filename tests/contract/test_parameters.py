@@ -255,7 +255,7 @@ def _is_valid(model: type[BaseModel], name: str, value: Json) -> bool:
     return True
 
 
-READ_IN_A_LOOP = {"Mutations", "BuildArchitectureParams"}
+READ_IN_A_LOOP = {"ChangedCopies", "BuildArchitectureParams"}
 """Classes whose fields are read one like the other."""
 
 
