@@ -60,9 +60,8 @@ def wire_fields(model: type[BaseModel]) -> Mapping[str, WireField]:
 
 
 def refused(model: type[BaseModel]) -> dict[str, str]:
-    """Return the wire names that are known and not built, with the reason, or an empty text."""
-    later = getattr(model, "later", ())
-    return dict(later) if isinstance(later, Mapping) else dict.fromkeys(later, "")
+    """Return the wire names that are known and not built, with the reason."""
+    return dict(getattr(model, "later", {}))
 
 
 @dataclass(frozen=True)

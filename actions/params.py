@@ -40,7 +40,7 @@ class ActionParams(BaseModel):
         defer_build=True,
     )
 
-    later: ClassVar[tuple[str, ...] | Mapping[str, str]] = ()
+    later: ClassVar[Mapping[str, str]] = {}
     partly: ClassVar[Mapping[str, str]] = {}
     shorthand: ClassVar[str | None] = None
 

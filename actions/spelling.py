@@ -192,8 +192,8 @@ def _unknown(reader: _Reader, model: type[BaseModel], key: str, value: object, p
     if reason is not None:
         if value in (None, False, 0, "") or value in ([], {}):
             return
-        of, why = f" of {reader.place}" if reader.place else "", f": {reason}" if reason else ""
-        message = f"parameter {wire!r}{of} is not supported yet{why}"
+        of = f" of {reader.place}" if reader.place else ""
+        message = f"parameter {wire!r}{of} is not supported yet: {reason}"
         raise NotSupportedError(message, parameter=wire)
     if reader.unknown == "warn":
         reader.warn(f"parameter {wire!r} is unknown and was ignored")

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from actions.fields import Shape, camel, refused, take_apart
-from actions.registry import ACTIONS
 from engine.layers.base import LAYERS, Layer
 from engine.train.algorithms import not_built
 
@@ -94,8 +93,3 @@ def _inside(shape: Shape) -> Iterator[type[BaseModel]]:
     elif shape.kind != "literal":
         for item in shape.items:
             yield from _inside(take_apart(item))
-
-
-def offered(name: str) -> bool:
-    """Return whether an action of the set ``deepLearn`` is there."""
-    return f"deepLearn.{name}" in ACTIONS

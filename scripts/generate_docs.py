@@ -19,7 +19,7 @@ from pydantic import BaseModel
 import actions  # noqa: F401 - registers the actions
 import engine.layers  # noqa: F401 - registers the layer types
 from actions.registry import ACTIONS, Action
-from actions.support import DEEP_LEARNING, classes, offered, support
+from actions.support import DEEP_LEARNING, classes, support
 from actions.wire_schema import json_schema
 from engine.errors import EngineError
 from engine.layers.base import LAYERS, Layer
@@ -115,27 +115,20 @@ def parameters_page() -> str:
     parts = [
         "# All parameters",
         (
-            "What becomes of every parameter of the action set `deepLearn` and of the objects and "
-            "layers inside: supported; in part, where some values are refused; refused, which is "
-            "the error `not_supported` with the reason; or of no effect, where any value gives the "
-            "same. A name that is in none of these tables "
-            "is unknown: an error in `/v1`, a warning in `/cas`. Meanings are on the pages of the "
-            "[actions](actions/index.md), [types](types.md) and [layers](layers/index.md)."
-        ),
-        "\n".join(
-            [
-                "| action | state |",
-                "| --- | --- |",
-                *(
-                    f"| deepLearn.{name} | {'offered' if offered(name) else 'not offered'} |"
-                    for name in DEEP_LEARNING
-                ),
-            ]
+            "What becomes of every parameter of every action and of the objects and layers inside: "
+            "supported; in part, where some values are refused; refused, which is the error "
+            "`not_supported` with the reason; or of no effect, where any value gives the same. A "
+            "name that is in none of these tables is unknown: an error in `/v1`, a warning in "
+            "`/cas`. Actions come first, those of the set `deepLearn` before the others, then "
+            "objects, then layers. Meanings are on the pages of the [actions](actions/index.md), "
+            "[types](types.md) and [layers](layers/index.md)."
         ),
     ]
-    offers = [ACTIONS[f"deepLearn.{name}"] for name in DEEP_LEARNING if offered(name)]
-    parts += [f"## {each.name}\n\n{states(each.params)}" for each in offers]
-    roots = {each.params for each in offers}
+    deep = [ACTIONS[f"deepLearn.{name}"] for name in DEEP_LEARNING]
+    others = sorted((a for a in ACTIONS.values() if a not in deep), key=lambda a: a.name)
+    every = [*deep, *others]
+    parts += [f"## {each.name}\n\n{states(each.params)}" for each in every]
+    roots = dict.fromkeys(each.params for each in every)
     inside = dict.fromkeys(m for root in roots for m in classes(root) if m not in roots)
     objects = [model for model in inside if not issubclass(model, Layer)]
     for model in sorted(objects, key=lambda each: each.__name__):

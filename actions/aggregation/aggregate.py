@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,7 +37,13 @@ class VarSpec(ActionParams):
     """Columns, and what is computed of them."""
 
     shorthand = "names"
-    later = ("weight", "columnNames", "subSet", "summarySubset", "outputName")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "columnNames": "columns of the answer have names of their own",
+        "subSet": "'agg' says what is computed",
+        "summarySubset": "'agg' says what is computed",
+        "outputName": "columns of the answer have names of their own",
+    }
 
     names: tuple[Variable, ...] = ()
     """The columns; left out: all that suit."""
@@ -49,7 +56,10 @@ class VarSpec(ActionParams):
 class AggregateParams(ActionParams):
     """Parameters of aggregation.aggregate."""
 
-    later = ("id", "interval", "windowInt", "edge", "align", "offset")
+    later = dict.fromkeys(
+        ("id", "interval", "windowInt", "edge", "align", "offset"),
+        "rows are grouped by 'table.groupBy', not by time",
+    )
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

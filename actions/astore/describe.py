@@ -1,6 +1,7 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from typing import ClassVar
 
 from actions.answers import Declared, result_table
 from actions.context import Context
@@ -45,7 +46,10 @@ TYPES = {
 class DescribeParams(ActionParams):
     """Parameters of astore.describe."""
 
-    later = ("epcode", "store")
+    later: ClassVar[Mapping[str, str]] = {
+        "epcode": "stores hold a model and no program",
+        "store": "'rstore' says which store it is",
+    }
 
     rstore: TableRef
     """The store, as dlExportModel makes it."""

@@ -1,4 +1,5 @@
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -19,7 +20,12 @@ from engine.layers.base import Aliases
 class ScoreParams(ActionParams):
     """Parameters of astore.score."""
 
-    later = ("options", "epcode", "runEpcode", "state")
+    later: ClassVar[Mapping[str, str]] = {
+        "options": "what a store gives was chosen by its export",
+        "epcode": "stores hold a model and no program",
+        "runEpcode": "stores hold a model and no program",
+        "state": "'rstore' says which store it is",
+    }
 
     table: TableRef
     """The data to score; it need not have the target."""

@@ -25,9 +25,9 @@ class Blob(ActionParams):
     data: str
     """The bytes as base64."""
     length: NonNegativeInt | None = None
-    """How many they are; accepted, not needed."""
+    """Accepted; how many bytes there are is counted."""
     is_blob: Annotated[bool, Aliases("_blob")] = True
-    """Accepted: what marks bytes in the CAS dialect."""
+    """Accepted; it marks bytes in the CAS dialect."""
 
 
 class UploadParams(ActionParams):

@@ -8,9 +8,9 @@ class CasCommonParams(ActionParams):
     """Parameters of builtins.casCommon: a table to read and one to make, for clients to look at."""
 
     castable: TableRef | None = None
-    """What may be said of a table to read."""
+    """Accepted; what may be said of a table to read."""
     casouttable: OutTable | None = None
-    """What may be said of a table to make."""
+    """Accepted; what may be said of a table to make."""
 
 
 @action("builtins.casCommon")

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actions.analysis import study
 from actions.answers import Declared, result_table
 from actions.context import Context
@@ -9,7 +12,12 @@ from actions.results import ActionResult, Cell
 class HighCardinalityParams(ActionParams):
     """Parameters of dataPreprocess.highCardinality."""
 
-    later = ("casOut", "code", "rollup", "requestPackages")
+    later: ClassVar[Mapping[str, str]] = {
+        "casOut": "the counts are in the answer",
+        "code": "no program is written",
+        "rollup": "levels are counted, not merged",
+        "requestPackages": "there is one measure, which is always taken",
+    }
 
     table: TableRef
     """The table, and the ``where`` that chooses rows."""

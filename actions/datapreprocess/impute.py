@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from actions.analysis import Input, Study, Value, study
 from actions.answers import Declared, output_tables, result_table
@@ -26,7 +27,13 @@ _CONTINUOUS = {
 class ImputeParams(ActionParams):
     """Parameters of dataPreprocess.impute."""
 
-    later = ("code", "freq", "outVarsNameSuffix", "requestPackages", "seed")
+    later: ClassVar[Mapping[str, str]] = {
+        "code": "no program is written",
+        "freq": "every row counts as one",
+        "outVarsNameSuffix": "new names are made with 'outVarsNamePrefix'",
+        "requestPackages": "the parameters of the call say how columns are filled",
+        "seed": "no method draws numbers",
+    }
 
     table: TableRef
     """The table, and the ``where`` that chooses rows."""

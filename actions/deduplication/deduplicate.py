@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,10 @@ from actions.writing import store_rows
 class DeduplicateParams(ActionParams):
     """Parameters of deduplication.deduplicate."""
 
-    later = ("duplicateOut", "idVar")
+    later: ClassVar[Mapping[str, str]] = {
+        "duplicateOut": "only the rows that stay are stored",
+        "idVar": "of duplicates the first one stays",
+    }
 
     table: TableRef
     """The table; rows that agree in all columns of its ``groupBy`` are duplicates."""

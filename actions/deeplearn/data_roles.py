@@ -53,7 +53,7 @@ class TextParms(ActionParams):
     has_input_term_ids: bool = False
     """Whether the second column of that table holds ids of the terms, which are not read."""
     language: str = Field(default="ENGLISH", min_length=1, max_length=32)
-    """Language of the texts. All are cut into tokens alike: words, and marks of punctuation."""
+    """Accepted; texts of all languages are cut into words and marks of punctuation."""
 
 
 class NumNomParms(ActionParams):

@@ -37,7 +37,9 @@ _REPLACE = re.compile(r"replace\s*=\s*'?(true|yes)'?", re.IGNORECASE)
 class ExecDirectParams(ActionParams):
     """Parameters of fedSql.execDirect."""
 
-    later = ("cntl", "method", "showStages")
+    later = dict.fromkeys(
+        ("cntl", "method", "showStages"), "how a query is run is for DuckDB to say"
+    )
 
     query: str
     """One SELECT, or one ``CREATE TABLE name {options replace=true} AS SELECT``."""

@@ -44,9 +44,9 @@ class ImportVar(ActionParams):
     format: str = ""
     """Accepted; values are shown plainly."""
     formatted_length: int | None = None
-    """Accepted."""
+    """Accepted; values are shown plainly."""
     label: str = ""
-    """Accepted."""
+    """Accepted; columns have no labels."""
 
 
 ImportVars = tuple[ImportVar, ...] | dict[str, ImportVar]

@@ -1,7 +1,8 @@
 """Which reader a file is for, by what was said of it, by its first bytes, or by its name."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from actions.errors import InvalidFile
 from actions.files.columnar import ARROW_MAGIC, PARQUET_MAGIC, read_arrow, read_parquet
@@ -42,7 +43,11 @@ _ENDINGS: dict[str, FileType] = {
 class ImportOptions(ActionParams):
     """How a file is read."""
 
-    later = ("stripBlanks", "sheet", "range")
+    later: ClassVar[Mapping[str, str]] = {
+        "stripBlanks": "text is kept as it is",
+        "sheet": "workbooks are not read",
+        "range": "workbooks are not read",
+    }
 
     file_type: Annotated[
         FileType,

@@ -1,5 +1,5 @@
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
 from PIL import Image
@@ -29,7 +29,7 @@ NEW: list["pa.Field[pa.DataType]"] = [
 """What is told of every new image: its id, that of the image it is from, and its window."""
 
 
-class Mutations(ActionParams):
+class ChangedCopies(ActionParams):
     """Which changed copies are made."""
 
     color_jittering: bool = False
@@ -88,7 +88,7 @@ class Crop(ActionParams):
     mask: bool = False
     """The result is the whole image with the window blackened, and not the window alone. Windows
     that sweep may then reach over the right and the lower edge."""
-    mutations: Mutations | None = None
+    mutations: ChangedCopies | None = None
     """Changed copies that are made beside the result itself."""
 
     def boxes(self, size: tuple[int, int]) -> Iterator[Box]:
@@ -131,7 +131,9 @@ class AddColumns(ActionParams):
 class AugmentImagesParams(ActionParams):
     """Parameters of image.augmentImages."""
 
-    later = ("decode",)
+    later: ClassVar[Mapping[str, str]] = {
+        "decode": "new images are files; image.processImages unpacks them",
+    }
 
     table: Annotated[TableRef, Aliases("imageTable", "images")]
     """The table to read."""
@@ -150,7 +152,7 @@ class AugmentImagesParams(ActionParams):
     seed: int | None = None
     """Gives the same results again; left out: others each time. Ours."""
     add_columns: AddColumns | None = None
-    """What else is told of the new images."""
+    """Accepted; windows are always told, as ``x``, ``y``, ``width`` and ``height``."""
 
 
 @action("image.augmentImages")

@@ -1,5 +1,5 @@
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -19,7 +19,10 @@ from engine.layers.base import Aliases
 class ProcessImagesParams(ActionParams):
     """Parameters of image.processImages."""
 
-    later = ("contourTable", "imagesOut")
+    later: ClassVar[Mapping[str, str]] = {
+        "contourTable": "no function finds contours",
+        "imagesOut": "'casOut' says which table is made",
+    }
 
     table: Annotated[TableRef, Aliases("imageTable", "images")]
     """The table to read."""

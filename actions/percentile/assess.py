@@ -1,7 +1,7 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,16 @@ FIT_COLUMNS: Declared = (
 class AssessParams(ActionParams):
     """Parameters of percentile.assess."""
 
-    later = ("weight", "freq", "pVar", "pEvent", "groupByLimit", "casOut", "rocOut", "fitStatOut")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "freq": "every row counts as one",
+        "pVar": "'inputs' says where the probability of the event is",
+        "pEvent": "'inputs' says where the probability of the event is",
+        "groupByLimit": "all groups are assessed",
+        "casOut": "the measures are in the answer",
+        "rocOut": "the measures are in the answer",
+        "fitStatOut": "the measures are in the answer",
+    }
 
     table: TableRef
     """The scored table, its ``where``, and the ``groupBy`` that divides its rows."""

@@ -1,4 +1,5 @@
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -17,7 +18,13 @@ QUARTILES = (25.0, 50.0, 75.0)
 class PercentileParams(ActionParams):
     """Parameters of percentile.percentile."""
 
-    later = ("weight", "freq", "boxPlot", "maxIters", "epsilon")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "freq": "every row counts as one",
+        "boxPlot": "only percentiles are computed",
+        "maxIters": "percentiles are exact, nothing is approximated",
+        "epsilon": "percentiles are exact, nothing is approximated",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

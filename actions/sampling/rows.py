@@ -1,8 +1,8 @@
 """Choosing rows at random: the parameters and the work that both samplings share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,10 @@ REST, FIRST, SECOND = 0, 1, 2
 class SampleOutput(ActionParams):
     """What a sampling writes."""
 
-    later = ("freqName", "partIndName2")
+    later: ClassVar[Mapping[str, str]] = {
+        "freqName": "a row is in a sample once",
+        "partIndName2": "one column tells both samples apart",
+    }
 
     cas_out: OutTable
     """The table to write."""
@@ -38,7 +41,10 @@ class SampleOutput(ActionParams):
 class SampleParams(ActionParams):
     """Parameters of a sampling."""
 
-    later = ("fixedObs", "sampPctName")
+    later: ClassVar[Mapping[str, str]] = {
+        "fixedObs": "samples are said in percent",
+        "sampPctName": "percentages hold for all strata",
+    }
 
     table: TableRef
     """The table, and the ``where`` that chooses rows."""

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actions.analysis import study
 from actions.context import Context
 from actions.grouped import Part, answer
@@ -9,7 +12,11 @@ from actions.results import ActionResult, Cell, ColumnType
 class CorrelationParams(ActionParams):
     """Parameters of simple.correlation."""
 
-    later = ("weight", "casOut", "resultOptions")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "casOut": "the correlations are in the answer",
+        "resultOptions": "answers have one form",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

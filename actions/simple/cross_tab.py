@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actions.analysis import Study, Value, study
 from actions.context import Context
 from actions.errors import TooLarge
@@ -13,7 +16,15 @@ MOST_LEVELS = 10_000
 class CrossTabParams(ActionParams):
     """Parameters of simple.crossTab."""
 
-    later = ("weight", "aggregator", "association", "chiSq", "rowNBins", "colNBins", "casOut")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "aggregator": "cells hold counts",
+        "association": "values are counted, not tested",
+        "chiSq": "values are counted, not tested",
+        "rowNBins": "every value is a row",
+        "colNBins": "every value is a column",
+        "casOut": "the counts are in the answer",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

@@ -1,4 +1,5 @@
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -14,7 +15,10 @@ from actions.results import ActionResult, Cell
 class DistinctParams(ActionParams):
     """Parameters of simple.distinct."""
 
-    later = ("repeated", "resultOptions")
+    later: ClassVar[Mapping[str, str]] = {
+        "repeated": "a column is described once, by itself",
+        "resultOptions": "answers have one form",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actions.analysis import Input, Study, study
 from actions.context import Context
 from actions.grouped import Part, answer_or_store
@@ -10,7 +13,12 @@ from actions.simple.levels import level_columns, level_values, stored_level_colu
 class FreqParams(ActionParams):
     """Parameters of simple.freq."""
 
-    later = ("weight", "repeated", "outputTables", "resultOptions")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "repeated": "a column is described once, by itself",
+        "outputTables": "'casOut' stores the counts",
+        "resultOptions": "answers have one form",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import ClassVar
+
 from actions.analysis import study
 from actions.answers import result_table
 from actions.context import Context
@@ -9,7 +12,14 @@ from actions.results import ActionResult, Cell, ColumnType
 class GroupByParams(ActionParams):
     """Parameters of simple.groupBy."""
 
-    later = ("weight", "agg", "scoreGt", "scoreLt", "casOut", "resultOptions")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "agg": "groups have no score but their rows",
+        "scoreGt": "groups have no score but their rows",
+        "scoreLt": "groups have no score but their rows",
+        "casOut": "simple.groupByInfo stores groups",
+        "resultOptions": "answers have one form",
+    }
 
     table: TableRef
     """The table, and the ``where`` that chooses rows."""

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from typing import ClassVar
 from uuid import uuid4
 
 from actions.analysis import study
@@ -12,7 +14,12 @@ from actions.results import ActionResult
 class GroupByInfoParams(ActionParams):
     """Parameters of simple.groupByInfo."""
 
-    later = ("generatedColumns", "copyVars", "minFrequency", "maxFrequency")
+    later: ClassVar[Mapping[str, str]] = {
+        "generatedColumns": "all columns about groups are always written",
+        "copyVars": "a group has many rows, whose values differ",
+        "minFrequency": "choose among the groups that were written",
+        "maxFrequency": "choose among the groups that were written",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from math import sqrt
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from scipy.special import stdtr
 
@@ -54,7 +55,13 @@ SHOWN: dict[Statistic, tuple[str, str]] = {
 class SummaryParams(ActionParams):
     """Parameters of simple.summary."""
 
-    later = ("freq", "weight", "repeated", "qntldef", "resultOptions")
+    later: ClassVar[Mapping[str, str]] = {
+        "freq": "every row counts as one",
+        "weight": "every row counts as one",
+        "repeated": "a column is described once, by itself",
+        "qntldef": "percentiles are those of percentile.percentile",
+        "resultOptions": "answers have one form",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

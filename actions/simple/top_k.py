@@ -1,5 +1,5 @@
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,12 @@ from actions.simple.levels import level_columns, level_values, stored_level_colu
 class TopKParams(ActionParams):
     """Parameters of simple.topK."""
 
-    later = ("weight", "agg", "repeated", "resultOptions")
+    later: ClassVar[Mapping[str, str]] = {
+        "weight": "every row counts as one",
+        "agg": "'order' says what ranks values",
+        "repeated": "a column is described once, by itself",
+        "resultOptions": "answers have one form",
+    }
 
     table: TableRef
     """The table, its ``where``, and the ``groupBy`` that divides its rows."""

@@ -1,5 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from actions.answers import Declared, result_table
 from actions.context import Context
@@ -43,7 +44,11 @@ class DataSource(ActionParams):
 class AddCaslibParams(ActionParams):
     """Parameters of table.addCaslib."""
 
-    later = ("createDirectory", "hidden", "transient")
+    later: ClassVar[Mapping[str, str]] = {
+        "createDirectory": "folders are made outside the server",
+        "hidden": "every caslib is listed",
+        "transient": "a caslib is there until it is dropped",
+    }
 
     name: Annotated[TableName, Aliases("caslib")]
     """Name of the caslib."""

@@ -1,5 +1,5 @@
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -23,7 +23,9 @@ class ColumnChange(ActionParams):
     """What becomes of one column."""
 
     shorthand = "name"
-    later = ("label",)
+    later: ClassVar[Mapping[str, str]] = {
+        "label": "columns have no labels",
+    }
 
     name: ColumnName
     """The column."""

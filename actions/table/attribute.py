@@ -1,5 +1,6 @@
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -35,7 +36,9 @@ class Attribute(ActionParams):
 class AttributeParams(ActionParams):
     """Parameters of table.attribute."""
 
-    later = ("xml",)
+    later: ClassVar[Mapping[str, str]] = {
+        "xml": "attributes are read from tables, 'attrTable'",
+    }
 
     name: Annotated[TableName, Aliases("table")]
     """The table, of any kind."""

@@ -1,5 +1,5 @@
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -21,7 +21,9 @@ ANSWER_BYTES = 64 << 20
 class FetchParams(ActionParams):
     """Parameters of table.fetch."""
 
-    later = ("format",)
+    later: ClassVar[Mapping[str, str]] = {
+        "format": "values are given as they are",
+    }
 
     table: TableRef
     """The table to read, of any kind."""

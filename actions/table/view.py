@@ -14,7 +14,9 @@ from engine.errors import NotSupportedError
 class ViewParams(ActionParams):
     """Parameters of table.view."""
 
-    later = ("joins", "keys", "star")
+    later = dict.fromkeys(
+        ("joins", "keys", "star"), "a view shows one table; join several with fedSql.execDirect"
+    )
 
     name: TableName
     """Name of the view."""

@@ -1,4 +1,5 @@
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -19,7 +20,11 @@ MOST_COLUMNS = 50_000
 class TransposeParams(ActionParams):
     """Parameters of transpose.transpose."""
 
-    later = ("attributes", "idLabel", "validateOutputOrder")
+    later: ClassVar[Mapping[str, str]] = {
+        "attributes": "columns keep their own formats",
+        "idLabel": "columns have no labels",
+        "validateOutputOrder": "groups are always in order",
+    }
 
     table: TableRef
     """The table; each group of its ``groupBy`` becomes rows of the result."""

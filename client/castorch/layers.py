@@ -816,7 +816,8 @@ class RegionProposal(Layer):
         anchor_num_to_sample: Anchors of an image the loss is made of, at most half of them objects
             (default 256).
         coord_type: Boxes in tables, as in the detection layer (default COCO).
-        do_rpn_only: Whether no layer follows: the regions are what is predicted (default false).
+        do_rpn_only: Accepted; where no layer follows, the regions are what is predicted (default
+            false).
         max_label_per_image: Most true objects of an image that are learned from (default 200).
         proposed_roi_num_train: Training: likeliest regions that are compared with each other
             (default 2000).

@@ -76,7 +76,7 @@ class RegionProposal(TaskLayer):
     coord_type: Coordinates = "COCO"
     """Boxes in tables, as in the detection layer."""
     do_rpn_only: bool = False
-    """Whether no layer follows: the regions are what is predicted."""
+    """Accepted; where no layer follows, the regions are what is predicted."""
     max_label_per_image: PositiveInt = 200
     """Most true objects of an image that are learned from."""
     proposed_roi_num_train: PositiveInt = 2000

@@ -35,7 +35,7 @@ class Everything(ActionParams):
     The rest of the text is left out.
     """
 
-    later = ("dataSpecs",)
+    later = dict.fromkeys(("dataSpecs",), "one table is enough")
 
     model_table: Annotated[TableRef, Aliases("model")]
     """The model."""
@@ -254,7 +254,7 @@ def test_a_body_that_is_no_object_is_refused() -> None:
 
 
 def test_what_is_known_and_not_built_is_refused_by_name() -> None:
-    message = "parameter 'dataSpecs' of test.everything is not supported yet"
+    message = "parameter 'dataSpecs' of test.everything is not supported yet: one table is enough"
     with pytest.raises(NotSupportedError, match=f"^{re.escape(message)}$"):
         read(dataSpecs=[{"type": "IMAGE"}])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from actions import ACTIONS
 from actions.deeplearn.tune_params import TuneOptimizer, Tuner
@@ -16,11 +17,12 @@ from actions.fields import camel, fold, refused, take_apart, wire_fields
 from actions.registry import find
 from actions.results import Json
 from actions.spelling import from_wire
-from actions.support import DEEP_LEARNING, Support, classes, offered, support
+from actions.support import DEEP_LEARNING, Support, classes, support
 from actions.wire_schema import json_schema
 from engine.errors import EngineError, LayerError, NotSupportedError
 from engine.layers.base import LAYERS, Layer
 from engine.train.algorithms import Options, not_built
+from engine.train.config import Mode
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,14 +79,23 @@ def known(model: type[BaseModel]) -> set[str]:
     return {*wire_fields(model), *map(fold, refused(model))}
 
 
-def test_every_action_of_the_set_is_there_or_said_to_be_missing() -> None:
+def test_every_action_of_the_set_is_there() -> None:
     assert set(DEEP_LEARNING) == set(OF_THE_DIALECT)
+    assert {f"deepLearn.{name}" for name in DEEP_LEARNING} <= set(ACTIONS)
+
+
+def test_the_page_tells_the_state_of_every_parameter() -> None:
     page = (ROOT / "docs" / "parameters.md").read_text()
-    for name in DEEP_LEARNING:
-        assert offered(name) or f"| deepLearn.{name} | not offered |" in page
+    parts = dict(part.split("\n", 1) for part in page.split("\n## ")[1:])
+    for action in ACTIONS.values():
+        told = dict(re.findall(r"^\| `(\w+)` \|.*\| (.+) \|$", parts[action.name], re.MULTILINE))
+        for each in support(action.params):
+            state = each.state + (f": {each.reason}" if each.reason else "")
+            assert told.pop(each.name) == state
+        assert told == {}
 
 
-@pytest.mark.parametrize("name", [n for n in DEEP_LEARNING if offered(n)])
+@pytest.mark.parametrize("name", DEEP_LEARNING)
 def test_every_name_of_the_dialect_is_known(name: str) -> None:
     model = find(f"deepLearn.{name}").params
 
@@ -119,23 +130,17 @@ def test_what_is_refused_is_refused_whatever_its_value_with_its_reason(
         with pytest.raises(NotSupportedError) as caught:
             from_wire(model, {each.name: value}, place="set.action")
 
-        reason = f": {each.reason}" if each.reason else ""
-        message = f"parameter {each.name!r} of set.action is not supported yet{reason}"
+        message = f"parameter {each.name!r} of set.action is not supported yet: {each.reason}"
         assert str(caught.value) == message
 
 
-DEEP = [
-    model
-    for name in DEEP_LEARNING
-    if offered(name)
-    for model in classes(find(f"deepLearn.{name}").params)
-]
+DEEP = [m for name in DEEP_LEARNING for m in classes(find(f"deepLearn.{name}").params)]
 
 
-def test_of_the_deep_learning_set_nothing_is_refused_without_a_reason() -> None:
+def test_nothing_is_refused_without_a_reason() -> None:
     lacking = {
         f"{model.__name__}.{each.name}"
-        for model in DEEP
+        for model in EVERY
         for each in support(model)
         if each.state in ("refused", "in part") and not each.reason
     }
@@ -161,15 +166,15 @@ def samples(schema: dict[str, Any]) -> Iterator[Any]:
 
 
 @cache
-def source() -> str:
-    """Return all that runs."""
+def source() -> dict[Path, str]:
+    """Return all that runs, by path."""
     rooms = ("actions", "engine", "server")
     files = [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
-    return "\n".join(path.read_text() for path in files)
+    return {path.relative_to(ROOT): path.read_text() for path in files}
 
 
 OPTIONS = sorted(
-    {m for m in (*EVERY, *DEEP) if issubclass(m, Options) or getattr(m, "partly", None)},
+    {m for m in EVERY if issubclass(m, Options) or getattr(m, "partly", None)},
     key=lambda m: m.__name__,
 )
 
@@ -227,7 +232,7 @@ def test_values_that_are_looked_at_late_are_refused_too(
 
 def test_options_that_must_keep_their_default_are_refused_with_their_reason() -> None:
     checked = 0
-    for model in {m for m in DEEP if issubclass(m, Options)}:
+    for model in {m for m in EVERY if issubclass(m, Options)}:
         for name, reason in not_built(model).items():
             schema = json_schema(model)["properties"][camel(name)]
             default = model.model_fields[name].default
@@ -250,22 +255,48 @@ def _is_valid(model: type[BaseModel], name: str, value: Json) -> bool:
     return True
 
 
+READ_IN_A_LOOP = {"ChangedCopies", "BuildArchitectureParams"}
+"""Classes whose fields are read one like the other."""
+
+
 @pytest.mark.parametrize(
     "model",
-    [m for m in dict.fromkeys(DEEP) if not m.__name__.startswith("Tune")],
+    [m for m in EVERY if not m.__name__.startswith("Tune") and m.__name__ not in READ_IN_A_LOOP],
     ids=lambda m: m.__name__,
 )
-def test_every_field_is_read_somewhere(model: type[BaseModel]) -> None:
+def test_every_field_is_read_where_its_class_is_known(model: type[BaseModel]) -> None:
     silent = {each.name for each in support(model) if each.state == "no effect"}
+    readers = readers_of(model)
     unread = [
         name
         for name, info in model.model_fields.items()
         if camel(name) not in silent
-        and len(take_apart(info.annotation).items) != 1  # a choice of one says nothing
-        and not re.search(rf"\.{name}\b|['\"]{name}['\"]", source())
+        and info.annotation is not Mode  # its fields are kept to their defaults
+        and not _has_one_value(info)
+        and not re.search(rf"\.{name}\b|['\"]({name}|{camel(name)})['\"]", readers)
     ]
 
     assert unread == []
+
+
+def readers_of(model: type[BaseModel]) -> str:
+    """Return what may read a class: files beside it, files that name it, and all for an option."""
+    if issubclass(model, Options):
+        return "\n".join(source().values())
+    module = model.__module__
+    home = Path(*module.split(".")).parent if not issubclass(model, Layer) else Path("engine")
+    named = re.compile(rf"\b{model.__name__}\b|from {module} import")
+    return "\n".join(
+        text for path, text in source().items() if home in path.parents or named.search(text)
+    )
+
+
+def _has_one_value(info: FieldInfo) -> bool:
+    """Return whether a field says nothing: any other value than its only one is refused."""
+    bounds = {getattr(each, side, None) for each in info.metadata for side in ("ge", "le")} - {None}
+    is_fixed = len(info.metadata) == 2 and len(bounds) == 1
+    shape = take_apart(info.annotation)
+    return is_fixed or (shape.kind == "literal" and len(shape.items) == 1)
 
 
 def test_every_layer_type_of_the_dialect_is_there() -> None:

@@ -18,7 +18,8 @@ from server.settings import Settings
 from server.store import SqlStores
 from server.wiring import runner_for
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
+"""Time to start a worker, a cluster included, on a machine that is busy with other work."""
 LONG_POLL_S = 600.0
 """A worker that looks at the database this rarely finds jobs by its bell alone."""
 KILLED = {
@@ -73,11 +74,13 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     stores = SqlStores.open(settings.database, data=folder)
     runner = runner_for(settings, stores.jobs, JobSignals())
     runner.start()
-    assert runner.wait_ready(PATIENCE_S)
-    yield Rig(request.param, runner, stores, stores.sessions.default("ann"))
-    pids = runner.pids
-    runner.close()
-    stores.close()
+    try:
+        assert runner.wait_ready(PATIENCE_S)
+        yield Rig(request.param, runner, stores, stores.sessions.default("ann"))
+    finally:
+        pids = runner.pids
+        runner.close()
+        stores.close()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 

@@ -25,7 +25,8 @@ ADDRESS = "FAULTS_NURSERY"
 """Where a forked process finds its nursery."""
 
 MESSAGE_BYTES = 1 << 20
-START_S = 180.0
+START_S = 600.0
+"""Time to import everything, on a machine that is busy with other work."""
 
 
 class Forked:
@@ -87,8 +88,10 @@ def start_nursery(address: Path, environment: Mapping[str, str]) -> "subprocess.
     )
     deadline = time.monotonic() + START_S
     while not address.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise TimeoutError(f"the nursery did not start within {START_S:.0f} s")
         time.sleep(0.02)
     return process
 

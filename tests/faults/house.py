@@ -182,15 +182,24 @@ class House:
             time.sleep(dice.uniform(0, 0.1))
 
     def away(self, dice: random.Random) -> None:
-        """Take the database away for a while: stop PostgreSQL, or move the SQLite file."""
+        """Take the database away for a while."""
+        self._take_away(dice.uniform(0.1, 2.0))
+
+    def minute(self, dice: random.Random) -> None:
+        """Take the database away for a minute."""
+        del dice
+        self._take_away(60.0)
+
+    def _take_away(self, seconds: float) -> None:
+        """Stop PostgreSQL, or move the SQLite file, and bring it back."""
         if self._toggle is not None:
             self._toggle()
-            time.sleep(dice.uniform(0.1, 2.0))
+            time.sleep(seconds)
             self._toggle()
             return
         hidden = self._file.with_suffix(".away")
         self._file.rename(hidden)
-        time.sleep(dice.uniform(0.1, 2.0))
+        time.sleep(seconds)
         hidden.rename(self._file)
 
     @property
@@ -222,6 +231,7 @@ class House:
 
 
 FAULTS = ("worker", "server", "stop", "both", "connections", "away")
+"""What is drawn from."""
 
 
 class Trials:
@@ -280,7 +290,10 @@ class Trials:
         LOG.info("%s", self.toll)
 
     def _hit(self, fault: str) -> None:
-        if fault == "away":  # a worker that starts while the file is away would make another
+        if fault in (
+            "away",
+            "minute",
+        ):  # a worker that starts while the file is away would make another
             self._until_ready()
         self.toll.faults[fault] = self.toll.faults.get(fault, 0) + 1
         getattr(self.house, fault)(self.dice)

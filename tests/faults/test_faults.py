@@ -25,6 +25,21 @@ def test_a_training_survives_its_worker_and_its_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_training_outlives_a_minute_without_sqlite(tmp_path: Path) -> None:
+    with trials(tmp_path, f"sqlite:///{tmp_path / 'castorch.db'}", seed=4) as found:
+        found.run(("minute",))
+        check(found)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_training_outlives_a_minute_without_postgresql(tmp_path: Path) -> None:
+    with running_postgres() as (url, toggle), trials(tmp_path, url, 5, toggle) as found:
+        found.run(("minute",))
+        check(found)
+
+
+@pytest.mark.slow
 def test_fifty_faults_over_sqlite_lose_nothing(tmp_path: Path) -> None:
     with trials(tmp_path, f"sqlite:///{tmp_path / 'castorch.db'}", seed=2) as found:
         for _ in range(RUNS):

@@ -67,7 +67,10 @@ class TestLoading:
             (
                 {"path": "d.csv", "importOptions": {"sheet": "a"}},
                 NotSupportedError,
-                r"^parameter 'importOptions.sheet' of table.loadTable is not supported yet$",
+                (
+                    r"^parameter 'importOptions.sheet' of table.loadTable is not supported yet: "
+                    r"workbooks are not read$"
+                ),
             ),
             (
                 {"path": "d.csv", "link": True, "importOptions": {"vars": {"a": {}}}},

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from math import nan
+from threading import Barrier
 from typing import Any, TypeVar
 
 import numpy as np
@@ -348,7 +349,10 @@ def test_a_gradient_nobody_has_stays_away_and_one_that_some_have_comes_to_all() 
 
 
 def test_a_replica_that_leaves_is_missed_by_the_others() -> None:
+    met = Barrier(2)
+
     def work(group: Group) -> None:
+        met.wait()
         if group.rank == 1:
             group.abort()
             return
