@@ -9,13 +9,12 @@ FastPath = Literal[
     "fused-updates",
     "kept-memory",
     "overlap",
-    "scaled-once",
 ]
 """channels-last: images and filters lie map by map in every pixel. folding: batch normalisations in
 the weights before them, for scoring. freezing: networks compiled into machine code, for scoring.
 fused-updates: the update of all weights in one call. kept-memory: a worker does not give freed
-memory back while it works. overlap: rows are read, encoded and written in threads beside the
-network. scaled-once: a table that has room is scaled before training and not batch by batch."""
+memory back while it works. overlap: parts of a table are encoded and scored side by side, and read
+and written beside that."""
 
 FastPaths = frozenset[FastPath]
 NONE: FastPaths = frozenset()

@@ -193,6 +193,7 @@ class Scoring:
             embeddings=embeddings(self.ctx, self.p.text_parms),
             shop=self.shop,
             lanes=self.lanes,
+            channels_last="channels-last" not in self.ctx.without,
         )
 
     @property

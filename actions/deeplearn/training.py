@@ -232,7 +232,8 @@ class Training:
             source = ResidentSource.read(encoder, _columns(table))
             return source if self.device == "cpu" else source.to(choose_device(self.device))
         rows = self.schema.rows_used if purpose == "train" else table.info.rows
-        return StreamingSource(encoder, lambda: _columns(table), rows)
+        overlaps = "overlap" not in self.ctx.without
+        return StreamingSource(encoder, lambda: _columns(table), rows, overlaps=overlaps)
 
     def _row_bytes(self) -> int:
         """Return the memory of one encoded row: bytes of images, float32 of other variables."""
@@ -277,6 +278,7 @@ class Training:
             checkpoints=self.attempts.checkpointing(self.seeds),
             resume=self.attempts.last,
             replicas=self.replicas,
+            without=self.ctx.without,
         )
         return trainer.run()
 

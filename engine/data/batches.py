@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.data.columns import Columns, row_count
 from engine.data.encode import Encoder
 from engine.errors import DataError
+from engine.overlap import ahead
 
 Tensors = Mapping[str, Tensor]
 
@@ -99,7 +100,7 @@ class StreamingSource:
     """A table read and encoded again every epoch, for tables larger than memory.
 
     A drawn order mixes the rows of ``shuffle_rows`` at a time (of the whole table if it has no
-    more than that).
+    more than that). Rows are read and encoded in another thread, ahead of who takes them.
     """
 
     def __init__(
@@ -109,10 +110,12 @@ class StreamingSource:
         rows: int,
         *,
         shuffle_rows: int = SHUFFLE_ROWS,
+        overlaps: bool = True,
     ) -> None:
         self.encoder = encoder
         self.read = read
         self.shuffle_rows = shuffle_rows
+        self.overlaps = overlaps
         self._rows = rows
 
     @property
@@ -123,7 +126,8 @@ class StreamingSource:
         block_rows = batch_rows
         if generator is not None:
             block_rows *= max(1, -(-self.shuffle_rows // batch_rows))
-        for block in _blocks(encoded_batches(self.encoder, self.read()), block_rows):
+        blocks = _blocks(encoded_batches(self.encoder, self.read()), block_rows)
+        for block in ahead(blocks, depth=1) if self.overlaps else blocks:
             yield from _cut(block, batch_rows, generator)
 
 

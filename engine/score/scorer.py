@@ -102,6 +102,8 @@ class Scorer:
         shop: where quicker forms of the network come from; else it scores as it was compiled.
         lanes: parts computed side by side, on a processor one thread each; 0: one after the other
             in the caller's thread.
+        channels_last: whether images and filters lie map by map in every pixel where there are
+            convolutions.
     """
 
     model: CompiledModel
@@ -116,6 +118,7 @@ class Scorer:
     first_row: int = 0
     shop: Shop = PLAIN
     lanes: int = 0
+    channels_last: bool = True
 
     def __post_init__(self) -> None:
         self.reports = make_reports(
@@ -165,7 +168,8 @@ class Scorer:
             DataError: a column is missing, or a cell is not what its variable expects.
         """
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in self.model.specs)
-        self.model = self.model.to(self.device, channels_last=convolves)
+        channels_last = convolves and self.channels_last
+        self.model = self.model.to(self.device, channels_last=channels_last)
         self.model.eval()
         forward = Forward(self.model, self.shop, self.rows_at_a_time, self._encode)
         scored: ScoredBatch | None = None

@@ -11,6 +11,7 @@ import torch
 from engine.compile.lower import CompiledModel
 from engine.data.batches import Batch, BatchSource
 from engine.errors import Cancelled, TrainingError
+from engine.fast_paths import NONE, FastPaths
 from engine.train.algorithms import Lbfg
 from engine.train.checkpoint import Array, Checkpoint, Checkpointing, Interrupted
 from engine.train.config import Optimizer
@@ -96,6 +97,7 @@ class Trainer:
         replicas: the processes that train together. All are given the same but for what replica 0
             alone tells, keeps and is asked: events, snapshots, checkpoints, whether to stop. Each
             draws its dropout by itself.
+        without: the fast paths that are left out.
     """
 
     model: CompiledModel
@@ -117,6 +119,7 @@ class Trainer:
     resume: Checkpoint | None = None
     clock: Callable[[], float] = perf_counter
     replicas: Replicas = ALONE
+    without: FastPaths = NONE
 
     def run(self) -> TrainResult:
         """Train to the end.
@@ -152,13 +155,19 @@ class Run:
         self.trainer = trainer
         self.options = trainer.optimizer
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in trainer.model.specs)
-        self.model = trainer.model.to(trainer.device, channels_last=convolves)
+        channels_last = convolves and "channels-last" not in trainer.without
+        self.model = trainer.model.to(trainer.device, channels_last=channels_last)
         self.replicas = trainer.replicas
         self.noise = _seeded(trainer.seed + self.replicas.rank, trainer.device)
         self.model.set_generator(self.noise)
         self.weights = self.model.parameters("weights")
-        kind = Lbfgs if isinstance(self.options.algorithm, Lbfg) else Update
-        self.update: Update | Lbfgs = kind(self.options, *trained(self.model, self.options))
+        weights, others = trained(self.model, self.options)
+        self.update: Update | Lbfgs
+        if isinstance(self.options.algorithm, Lbfg):
+            self.update = Lbfgs(self.options, weights, others)
+        else:
+            fused = "fused-updates" not in trainer.without
+            self.update = Update(self.options, weights, others, fused=fused)
         self.stopping = Stopping(self.options)
         self.watch = Watch(self.options, validates=trainer.valid is not None)
         self.order = None

@@ -61,8 +61,8 @@ class DiagonalFisher(torch.optim.Optimizer):
         parameter.addcdiv_(full, fisher.add_(self.damping), value=-rate)
 
 
-def _optimizer(solver: Algorithm, groups: Groups) -> torch.optim.Optimizer:
-    """Return the torch optimizer of a solver.
+def _optimizer(solver: Algorithm, groups: Groups, *, fused: bool) -> torch.optim.Optimizer:
+    """Return the torch optimizer of a solver; fused, it updates all weights in one call.
 
     Raises:
         TypeError: the solver is LBFG, which has a step of its own.
@@ -70,18 +70,18 @@ def _optimizer(solver: Algorithm, groups: Groups) -> torch.optim.Optimizer:
     rate = solver.learning_rate
     match solver:
         case Vanilla():
-            return torch.optim.SGD(groups, lr=rate, fused=True)
+            return torch.optim.SGD(groups, lr=rate, fused=fused)
         case Momentum():
-            return torch.optim.SGD(groups, lr=rate, momentum=solver.momentum, fused=True)
+            return torch.optim.SGD(groups, lr=rate, momentum=solver.momentum, fused=fused)
         case Nesterov():
             share = solver.momentum
-            return torch.optim.SGD(groups, lr=rate, momentum=share, nesterov=True, fused=True)
+            return torch.optim.SGD(groups, lr=rate, momentum=share, nesterov=True, fused=fused)
         case Adam():
             betas = (solver.beta1, solver.beta2)
-            return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=True)
+            return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
         case AdamW():
             betas = (solver.beta1, solver.beta2)
-            return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=1e-8, fused=True)
+            return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
         case Adagrad():
             return torch.optim.Adagrad(groups, lr=rate, eps=1e-10)
         case RmsProp():
@@ -103,15 +103,21 @@ class Update:
         options: the run's options.
         weights: parameters with penalties.
         others: parameters without.
+        fused: update all weights in one call, where torch can.
     """
 
     def __init__(
-        self, options: Optimizer, weights: Sequence[Parameter], others: Sequence[Parameter]
+        self,
+        options: Optimizer,
+        weights: Sequence[Parameter],
+        others: Sequence[Parameter],
+        *,
+        fused: bool = True,
     ) -> None:
         self.options = options
         self.weights = list(weights)
         self.parameters = [*weights, *others]
-        self.solver = _optimizer(options.algorithm, self._groups(list(others)))
+        self.solver = _optimizer(options.algorithm, self._groups(list(others)), fused=fused)
         self.rate = options.algorithm.learning_rate
 
     def _groups(self, others: list[Parameter]) -> Groups:
@@ -137,7 +143,8 @@ class Update:
         if isinstance(self.solver, DiagonalFisher):
             self.solver.rows = rows
         self.solver.step()
-        self.solver.zero_grad(set_to_none=True)
+        for parameter in self.parameters:  # zero_grad does the same and costs a step's hundredth
+            parameter.grad = None
 
     def _set_rate(self, rate: float) -> None:
         if rate == self.rate:

@@ -107,7 +107,7 @@ def test_compiled_networks_are_kept_in_the_data_folder(tmp_path: Path) -> None:
 
 def test_fast_paths_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValidationError, match="Input should be 'channels-last', 'folding'"):
-        Settings(without=("magic",))  # type: ignore[arg-type]  # what is refused
+        Settings(without=("magic",))
 
 
 def test_a_database_on_a_server_has_no_path_to_be_made_absolute() -> None:

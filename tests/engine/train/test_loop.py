@@ -11,6 +11,7 @@ from engine.data.batches import ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder
 from engine.errors import Cancelled, TrainingError
+from engine.fast_paths import NONE, FastPaths
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions, Target
@@ -377,3 +378,16 @@ def test_the_losses_of_several_task_layers_are_added() -> None:
 
     assert (result.history[0].loss, result.history[0].fit_error) == (4.0, 8.0)
     assert [parameter.item() for parameter in model.parameters()] == [1.0, 1.0]
+
+
+def test_fast_paths_that_are_left_out_change_no_number() -> None:
+    left_out: tuple[FastPaths, ...] = (NONE, frozenset({"channels-last", "fused-updates"}))
+    found = []
+    for without in left_out:
+        case = Case()
+        trainer = Trainer(
+            case.model, optimizer(max_epochs=3), case.source, batch_rows=16, without=without
+        )
+        trainer.run()
+        found.append(case.weights)
+    np.testing.assert_allclose(*found, rtol=1e-6)

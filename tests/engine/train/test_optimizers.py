@@ -168,3 +168,17 @@ def test_natural_gradient_divides_by_the_running_fisher_diagonal() -> None:
 def test_the_solver_with_its_own_step_has_no_optimizer_of_torch() -> None:
     with pytest.raises(TypeError, match=r"^solver LBFG has no optimizer of torch$"):
         Update(options("LBFG"), [], [])
+
+
+@pytest.mark.parametrize("method", ["VANILLA", "MOMENTUM", "NESTEROV", "ADAM", "ADAMW"])
+def test_updates_one_by_one_give_what_fused_ones_give(method: str) -> None:
+    found = []
+    for fused in (True, False):
+        weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
+        update = Update(options(method, reg_l2=0.1), [weight], [], fused=fused)
+        for step in range(3):
+            weight.grad = torch.tensor([0.5, 0.25, -1.0]) * (step + 1)
+            update(0.1)
+            assert weight.grad is None
+        found.append(weight.detach())
+    torch.testing.assert_close(*found)
