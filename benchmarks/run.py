@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("train_throughput.py", "score_throughput.py", "weight_store.py", "service_overhead.py")
+SCRIPTS = ("train_throughput.py", "score_throughput.py", "weight_store.py")
 
 if __name__ == "__main__":
     for script in SCRIPTS:

@@ -36,7 +36,7 @@ def declared() -> list[dict[str, object]]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, running_server(Path(name)) as session:
         session.run("deepLearn.buildModel", model_table="densenet", type="CNN")
-        address = urlsplit(session._transport.url)
+        address = urlsplit(session._transport.url)  # noqa: SLF001 - the server's own place
         connection = HTTPConnection(str(address.hostname), address.port)
 
         def call(params: dict[str, object]) -> tuple[float, float]:
@@ -52,9 +52,10 @@ def main() -> None:
 
         seen = [call(params) for params in declared()]
     for place, seconds in zip(("caller", "server"), zip(*seen, strict=True), strict=True):
-        middle, slow = median(seconds) * 1e3, quantiles(seconds, n=20)[-1] * 1e3
-        calls = f"addLayer, {len(seconds)} calls, at the {place}"
-        print(f"{calls}: median {middle:.2f} ms, p95 {slow:.2f} ms")
+        print(
+            f"addLayer, {len(seconds)} calls, at the {place}: median {median(seconds) * 1e3:.2f} ms,"
+            f" p95 {quantiles(seconds, n=20)[-1] * 1e3:.2f} ms"
+        )
     servers = [server for _, server in seen]
     quarter = len(servers) // 4
     report("add_layer_growth", servers[-quarter:], servers[:quarter], 1)

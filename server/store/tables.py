@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from actions.errors import ColumnNotFound, Conflict, InvalidParameters
 from actions.file_link import FileLink, link_of
 from actions.files.links import Link
 from actions.ports import Caslib, Kind, Name, Output, Staged, TableInfo
 from actions.results import Json
-from server.store.blobs import add_chunk
 from server.store.catalogue import LINKED, Catalogue, check_kind, drop_tables
 from server.store.chunks import CHUNK_BYTES, decode, encode, split
 from server.store.connect import Database
@@ -65,8 +64,14 @@ class SqlStagedData(SqlStaged):
         body = encode(whole)
         with self._database.write(relaxed=True) as connection:
             first_row = self.record(connection, rows=whole.num_rows, size_bytes=body.size)
-            row = {"content_id": self.id, "first_row": first_row, "rows": whole.num_rows}
-            add_chunk(connection, data_chunks, row, memoryview(body))
+            connection.execute(
+                insert(data_chunks).values(
+                    content_id=self.id,
+                    first_row=first_row,
+                    rows=whole.num_rows,
+                    body=memoryview(body),
+                )
+            )
         self._held, self._held_bytes = [], 0
 
 

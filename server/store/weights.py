@@ -6,14 +6,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from actions.deeplearn.layout import WEIGHTS_SCHEMA
 from actions.ports import Name, TableInfo, WeightsHeader
 from actions.results import Json
 from engine.errors import WeightsError
 from engine.weights import CHUNK_VALUES, Chunk, SegmentSpec
-from server.store.blobs import add_chunk, body_slices, with_body
 from server.store.catalogue import Catalogue
 from server.store.connect import Database
 from server.store.schema import contents, weight_chunks
@@ -31,7 +30,7 @@ class SqlStagedWeights(SqlStaged):
         self._specs = specs
         self._segment = 0
         self._start = 0
-        self._held: list[tuple[dict[str, object], memoryview]] = []
+        self._held: list[dict[str, object]] = []
         self._held_rows = 0
 
     def write(self, chunk: Chunk) -> None:
@@ -85,15 +84,16 @@ class SqlStagedWeights(SqlStaged):
             self._flush()
         whole = values.size == CHUNK_VALUES
         plain = np.ascontiguousarray(values, dtype=_FLOAT)
-        row = {
-            "content_id": self.id,
-            "first_row": self.rows_written,
-            "rows": values.size,
-            "segment": self._segment,
-            "start": self._start,
-        }
-        body = plain.data.cast("B")
-        self._held.append((row, body if whole else memoryview(bytes(body))))
+        self._held.append(
+            {
+                "content_id": self.id,
+                "first_row": self.rows_written,
+                "rows": values.size,
+                "segment": self._segment,
+                "start": self._start,
+                "body": plain.data.cast("B") if whole else plain.tobytes(),
+            }
+        )
         self._held_rows += values.size
         self._start += values.size
         if whole:  # a view of the caller's memory is written before it can change
@@ -105,8 +105,7 @@ class SqlStagedWeights(SqlStaged):
         with self._database.write(relaxed=True) as connection:
             size = self._held_rows * _FLOAT.itemsize
             self.record(connection, rows=self._held_rows, size_bytes=size)
-            for row, body in self._held:
-                add_chunk(connection, weight_chunks, row, body)
+            connection.execute(insert(weight_chunks), self._held)
         self._held, self._held_rows = [], 0
 
 
@@ -173,12 +172,10 @@ class SqlWeightStore:
         specs: tuple[SegmentSpec, ...] = ()
         while first < last:
             specs = specs or self._specs(table)
-            for chunk, start in self._stored(table, specs, first):
-                skipped = first - start
-                values = chunk.values[skipped : max(skipped, last - start)]
-                if values.size:
-                    yield Chunk(chunk.spec, chunk.offset + skipped, values)
-                    first += values.size
+            chunk, start = self._chunk(table, specs, first)
+            values = chunk.values[first - start : last - start]
+            yield Chunk(chunk.spec, chunk.offset + first - start, values)
+            first += values.size
 
     def _specs(self, table: TableInfo) -> tuple[SegmentSpec, ...]:
         with self._database.read() as connection:
@@ -188,28 +185,25 @@ class SqlWeightStore:
             raise gone(table)
         return tuple(_from_json(spec) for spec in header["specs"])
 
-    def _stored(
+    def _chunk(
         self, table: TableInfo, specs: tuple[SegmentSpec, ...], position: int
-    ) -> Iterator[tuple[Chunk, int]]:
-        """Yield the stored chunk that holds a row, in slices, each with its first row."""
+    ) -> tuple[Chunk, int]:
+        """Return the stored chunk that holds a row, and its first row."""
         stored = weight_chunks.c
         query = (
-            select(stored.first_row, stored.segment, stored.start)
+            select(stored.first_row, stored.segment, stored.start, stored.body)
             .where(stored.content_id == table.id, stored.first_row <= position)
             .where(stored.first_row + stored.rows > position)
             .order_by(stored.first_row.desc())
             .limit(1)
+            .execution_options(in_bytes=True)
         )
         with self._database.read() as connection:
-            row = connection.execute(with_body(query, weight_chunks, connection)).first()
-            if row is None:
-                raise gone(table)
-            slices = body_slices(connection, weight_chunks, row)
-        done = 0
-        for body in slices:
-            values = np.frombuffer(body, dtype=_FLOAT)
-            yield Chunk(specs[row.segment], row.start + done, values), row.first_row + done
-            done += values.size
+            row = connection.execute(query).first()
+        if row is None:
+            raise gone(table)
+        values = np.frombuffer(row.body, dtype=_FLOAT)
+        return Chunk(specs[row.segment], row.start, values), row.first_row
 
 
 def _check_places(specs: tuple[SegmentSpec, ...]) -> None:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import cast
 
+
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse

@@ -390,4 +390,4 @@ def test_fast_paths_that_are_left_out_change_no_number() -> None:
         )
         trainer.run()
         found.append(case.weights)
-    np.testing.assert_allclose(*found, rtol=1e-6)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
