@@ -36,7 +36,7 @@ def declared() -> list[dict[str, object]]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, running_server(Path(name)) as session:
         session.run("deepLearn.buildModel", model_table="densenet", type="CNN")
-        address = urlsplit(session._transport.url)  # noqa: SLF001 - the server's own place
+        address = urlsplit(session._transport.url)
         connection = HTTPConnection(str(address.hostname), address.port)
 
         def call(params: dict[str, object]) -> tuple[float, float]:
@@ -53,8 +53,8 @@ def main() -> None:
         seen = [call(params) for params in declared()]
     for place, seconds in zip(("caller", "server"), zip(*seen, strict=True), strict=True):
         print(
-            f"addLayer, {len(seconds)} calls, at the {place}: median {median(seconds) * 1e3:.2f} ms,"
-            f" p95 {quantiles(seconds, n=20)[-1] * 1e3:.2f} ms"
+            f"addLayer, {len(seconds)} calls, at the {place}: "
+            f"median {median(seconds) * 1e3:.2f} ms, p95 {quantiles(seconds, n=20)[-1] * 1e3:.2f} ms"
         )
     servers = [server for _, server in seen]
     quarter = len(servers) // 4

@@ -4,7 +4,6 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import cast
 
-
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
