@@ -1,63 +1,206 @@
-"""Training through the service against a plain hand-written PyTorch loop on the same images.
+"""Training through the service against peers that train the same network on the same images.
 
-Epoch seconds as each side measures them, job start and decoding excluded on both; the first epoch
-of every run is a warm-up. Ours and the peer take turns.
+Ours is a server of the benchmark's own: ``dlTrain`` through HTTP, the seconds of the epochs as the
+job records them, so without its start, decoding and first epoch. Peers are processes that take
+turns with it, their first epoch outside, too. Hand-written programs and Keras start from the
+weights that ours starts from and see the same batches, so that all losses must agree.
+
+python benchmarks/train_throughput.py [NETWORK ...] [--peers NAME ...] [--rounds N] [--threads N]
 """
 
 import argparse
+import json
+import math
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-from networks import DECLARED, IMAGES
-from pictures import write_pictures
-from service import peer, report, running_server
+import numpy as np
+from networks import DECLARED, build, parameter_count
+from pictures import Pictures
+from recipes import (
+    FASTEST,
+    RECIPES,
+    Workload,
+    add_options,
+    peer_settings,
+    trained_by_hand,
+    workload,
+)
+from safetensors.numpy import load_file
+from service import running_server
+from turns import Answer, Peer, is_installed, opened, report
 
 import castorch
 
-WORKLOADS = {"lenet": (5000, 500, 4), "resnet18": (384, 128, 2)}
-"""Rows, batch, epochs of each network."""
+PROGRAMS = {
+    "keras": ("peer_keras.py", ".venv-bench", "keras"),
+    "lightning": ("peer_lightning.py", ".venv-bench", "lightning"),
+    "ludwig": ("peer_ludwig.py", ".venv-ludwig", "ludwig"),
+}
+"""Script, environment and package of the peers that are no hand-written loops."""
+
+PEERS = {
+    "lenet": ["eager", "hand", "keras", "lightning", "ludwig"],
+    "resnet18": ["eager", "hand"],
+    "mlp": ["eager", "hand"],
+}
+
+ONCE = {"ludwig": 2}
+"""Peers that are so slow that they get fewer turns: how many."""
+
+SAME_START = {"eager", "hand", "keras", "lightning"}
+"""Peers that start from our weights, and whose losses must therefore be ours."""
+
+TOLERANCE = 0.02
+"""How far such a loss may be from ours, as a share of it."""
 
 
-def ours(session: castorch.Session, network: str, batch: int, epochs: int) -> list[float]:
-    """Train once through the service and return the seconds of each epoch."""
+def ours(session: castorch.Session, work: Workload) -> Answer:
+    """Train once through the service; return the seconds and the losses of the epochs."""
     answer = session.run(
         "deepLearn.dlTrain",
         table="pictures",
-        model_table=network,
-        model_weights={"name": f"{network}_weights", "replace": True},
+        model_table=work.network,
+        init_weights="start",
+        model_weights={"name": "trained", "replace": True},
         inputs=["_image_"],
         target=["_label_"],
         nominals=["_label_"],
         seed=1,
         optimizer={
-            "totalMiniBatchSize": batch,
-            "maxEpochs": epochs,
+            "totalMiniBatchSize": work.batch,
+            "maxEpochs": 1 + work.epochs,
             "algorithm": {"method": "MOMENTUM", "learningRate": 0.01, "momentum": 0.9},
         },
     )
-    return [float(epoch["seconds"]) for epoch in session.job(answer.job).metrics()]
+    metrics = session.job(str(answer.job)).metrics()
+    return {
+        "seconds": [float(each["seconds"]) for each in metrics][1:],
+        "losses": [float(each["loss"]) for each in metrics],
+    }
 
 
-def measure(network: str, rounds: int) -> None:
-    rows, batch, epochs = WORKLOADS[network]
+def prepare(session: castorch.Session, work: Workload, files: Pictures, folder: Path) -> Path:
+    """Upload, declare, and return the weights that all start from."""
+    network = work.network
+    session.upload("pictures", files.table)
+    model = session.declare({"model": network, "type": "CNN", "layers": DECLARED[network]()})
+    session.run(
+        "deepLearn.dlTrain",
+        table={"name": "pictures"},
+        model_table=network,
+        model_weights="start",
+        inputs=["_image_"],
+        target=["_label_"],
+        nominals=["_label_"],
+        seed=1,
+        optimizer={
+            "totalMiniBatchSize": work.batch,
+            "maxEpochs": 1,
+            "algorithm": {"method": "MOMENTUM", "learningRate": 1e-6, "momentum": 0.0},
+        },
+    )
+    exported = load_file(model.export(folder / "start.safetensors", weights="start"))
+    weights = folder / "start.npz"
+    np.savez(weights, **in_order(exported, folder / "start.safetensors"))
+    return weights
+
+
+def in_order(arrays: dict[str, np.ndarray], file: Path) -> dict[str, np.ndarray]:
+    """Return a model file's arrays in the order they lie in, which is that of the layers."""
+    content = file.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    places = {name: header[name]["data_offsets"][0] for name in arrays}
+    return {name: arrays[name] for name in sorted(arrays, key=lambda name: places[name])}
+
+
+def starter(name: str, work: Workload, files: Pictures, weights: Path) -> Callable[[], Peer]:
+    """Return what starts a peer."""
+    if name not in PROGRAMS:
+        recipe = FASTEST[work.network] if name == "hand" else name
+        return partial(trained_by_hand, recipe, work, files, weights)
+    script, venv, _ = PROGRAMS[name]
+    return partial(Peer, script, peer_settings(name, work, files, weights), venv=venv)
+
+
+def check(name: str, peer: Peer, first: Answer, mine: Answer, network: str) -> float:
+    """Hold a peer against ours: as many parameters, and losses that are the same, or fall alike."""
+    expected = parameter_count(build(network))
+    if peer.ready["parameters"] != expected:
+        raise SystemExit(f"{name} has {peer.ready['parameters']} parameters, ours {expected}")
+    losses = [*peer.ready["losses"], *first["losses"]]
+    pairs = list(zip(losses, mine["losses"], strict=False))
+    if not all(math.isfinite(loss) for loss in losses) or not losses[-1] < losses[0]:
+        raise SystemExit(f"{name}: its losses do not fall: {losses}")
+    apart = max(abs(theirs - our) / our for theirs, our in pairs)
+    if name in SAME_START and apart > TOLERANCE:
+        raise SystemExit(f"{name}: its losses {losses} are not ours, {mine['losses']}")
+    return apart
+
+
+def measure(work: Workload, names: list[str], rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = write_pictures(folder / "pictures.parquet", rows, *IMAGES[network])
+        files = work.pictures(folder)
         with running_server(folder) as session:
-            session.upload("pictures", file)
-            session.declare({"model": network, "type": "CNN", "layers": DECLARED[network]()})
-            mine, theirs = [], []
-            for _ in range(rounds):
-                mine.append(median(ours(session, network, batch, epochs)[1:]))
-                theirs.append(median(peer("train", network, file, batch, epochs)[1:]))
-    report(f"train_{network}", mine, theirs, rows)
+            weights = prepare(session, work, files, folder)
+            makers = {each: starter(each, work, files, weights) for each in names}
+            with opened(makers) as peers:
+                mine, theirs = take_turns(session, work, peers, rounds)
+                apart = {
+                    each: check(each, peer, theirs[each][0], mine[0], work.network)
+                    for each, peer in peers.items()
+                }
+    everybody = {"ours": mine, **theirs}
+    rates = {
+        each: [work.rows / median(turn["seconds"]) for turn in turns]
+        for each, turns in everybody.items()
+    }
+    report(
+        f"train_{work.network}",
+        rates.pop("ours"),
+        rates,
+        hand=FASTEST[work.network],
+        workload=work._asdict(),
+        losses={each: turns[0]["losses"] for each, turns in everybody.items()},
+        losses_apart=apart,
+    )
+
+
+def take_turns(
+    session: castorch.Session, work: Workload, peers: dict[str, Peer], rounds: int
+) -> tuple[list[Answer], dict[str, list[Answer]]]:
+    """Measure ours and every peer, one window each in turn."""
+    mine: list[Answer] = []
+    theirs: dict[str, list[Answer]] = {name: [] for name in peers}
+    for turn in range(rounds):
+        mine.append(ours(session, work))
+        for name, peer in peers.items():
+            if turn < ONCE.get(name, rounds):
+                theirs[name].append(peer.turn())
+    return mine, theirs
+
+
+def present(names: list[str]) -> list[str]:
+    """Return those whose packages are installed; say which are left out."""
+    found = []
+    for name in names:
+        _, venv, package = PROGRAMS.get(name, ("", "", ""))
+        if package and not is_installed(venv, package):
+            print(f"{name}: left out, {package} is not installed; `make bench` installs it")
+        else:
+            found.append(name)
+    return found
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("networks", nargs="*", default=list(WORKLOADS))
-    parser.add_argument("--rounds", type=int, default=3)
+    add_options(parser)
+    parser.add_argument("--peers", nargs="+", choices=[*PROGRAMS, "hand", *RECIPES])
     arguments = parser.parse_args()
     for each in arguments.networks:
-        measure(each, arguments.rounds)
+        chosen = present(arguments.peers or PEERS[each])
+        measure(workload(each, arguments), chosen, arguments.rounds)
