@@ -9,7 +9,6 @@ python benchmarks/train_throughput.py [NETWORK ...] [--peers NAME ...] [--rounds
 """
 
 import argparse
-import json
 import math
 import tempfile
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 from networks import DECLARED, build, parameter_count
 from pictures import Pictures
 from recipes import (
@@ -29,8 +27,8 @@ from recipes import (
     trained_by_hand,
     workload,
 )
-from safetensors.numpy import load_file
 from service import running_server
+from start import start_weights
 from turns import Answer, Peer, is_installed, opened, report
 
 import castorch
@@ -83,40 +81,6 @@ def ours(session: castorch.Session, work: Workload) -> Answer:
     }
 
 
-def prepare(session: castorch.Session, work: Workload, files: Pictures, folder: Path) -> Path:
-    """Upload, declare, and return the weights that all start from."""
-    network = work.network
-    session.upload("pictures", files.table)
-    model = session.declare({"model": network, "type": "CNN", "layers": DECLARED[network]()})
-    session.run(
-        "deepLearn.dlTrain",
-        table={"name": "pictures"},
-        model_table=network,
-        model_weights="start",
-        inputs=["_image_"],
-        target=["_label_"],
-        nominals=["_label_"],
-        seed=1,
-        optimizer={
-            "totalMiniBatchSize": work.batch,
-            "maxEpochs": 1,
-            "algorithm": {"method": "MOMENTUM", "learningRate": 1e-6, "momentum": 0.0},
-        },
-    )
-    exported = load_file(model.export(folder / "start.safetensors", weights="start"))
-    weights = folder / "start.npz"
-    np.savez(weights, **in_order(exported, folder / "start.safetensors"))
-    return weights
-
-
-def in_order(arrays: dict[str, np.ndarray], file: Path) -> dict[str, np.ndarray]:
-    """Return a model file's arrays in the order they lie in, which is that of the layers."""
-    content = file.read_bytes()
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    places = {name: header[name]["data_offsets"][0] for name in arrays}
-    return {name: arrays[name] for name in sorted(arrays, key=lambda name: places[name])}
-
-
 def starter(name: str, work: Workload, files: Pictures, weights: Path) -> Callable[[], Peer]:
     """Return what starts a peer."""
     if name not in PROGRAMS:
@@ -146,7 +110,9 @@ def measure(work: Workload, names: list[str], rounds: int) -> None:
         folder = Path(name)
         files = work.pictures(folder)
         with running_server(folder) as session:
-            weights = prepare(session, work, files, folder)
+            session.upload("pictures", files.table)
+            declared = {"model": work.network, "type": "CNN", "layers": DECLARED[work.network]()}
+            weights = start_weights(session.declare(declared), folder, batch=work.batch)
             makers = {each: starter(each, work, files, weights) for each in names}
             with opened(makers) as peers:
                 mine, theirs = take_turns(session, work, peers, rounds)
