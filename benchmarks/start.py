@@ -39,8 +39,24 @@ def start_weights(model: castorch.Model, folder: Path, *, batch: int) -> Path:
 
 
 def _in_order(file: Path) -> dict[str, np.ndarray]:
-    """Return a model file's arrays in the order they lie in, which is that of the layers."""
+    """Return a model file's arrays as torch's modules have them, layer by layer.
+
+    Fully connected weights lie in the file by input, in torch by output; of batch normalisation the
+    pairs gamma and beta are one array, mean and standard deviation another.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
     content = file.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     arrays = load_file(file)
-    return {name: arrays[name] for name in sorted(arrays, key=lambda n: header[n]["data_offsets"])}
+    for name in sorted(arrays, key=lambda each: header[each]["data_offsets"]):
+        layer, _, tensor = name.rpartition(".")
+        found.setdefault(layer, {}).update(_of_torch(tensor, arrays[name]))
+    return {f"{layer}.{name}": each for layer, have in found.items() for name, each in have.items()}
+
+
+def _of_torch(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+    if name == "affine":
+        return {"weight": array[:, 0], "bias": array[:, 1]}
+    if name == "statistics":
+        return {"running_mean": array[:, 0], "running_var": array[:, 1] ** 2}
+    return {name: array.T if array.ndim == 2 else array}
