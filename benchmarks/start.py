@@ -9,18 +9,21 @@ from safetensors.numpy import load_file
 import castorch
 
 
-def start_weights(model: castorch.Model, folder: Path, *, batch: int) -> Path:
+def start_weights(
+    model: castorch.Model, folder: Path, *, batch: int, table: str = "pictures"
+) -> Path:
     """Make the weight table ``start`` of a model and return its arrays as a file of NumPy's.
 
     One epoch with a rate near zero leaves the initial weights as good as they were.
 
     Args:
-        model: of images and the table ``pictures``, which is in the session already.
+        model: of images.
         folder: where the file goes.
         batch: rows of a mini-batch.
+        table: of the session; has images and labels of all classes.
     """
     model.train(
-        "pictures",
+        table,
         inputs=["_image_"],
         nominals=["_label_"],
         weights="start",
