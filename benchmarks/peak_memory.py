@@ -54,7 +54,7 @@ def declared(session: castorch.Session, work: Workload, table: Path) -> castorch
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    add_options(parser)
+    add_options(parser, ["lenet", "resnet18"])
     arguments = parser.parse_args()
     for each in arguments.networks:
         found = measure(workload(each, arguments))

@@ -8,7 +8,7 @@ The bar for ours is the fastest; ``FASTEST`` names it for each network.
 import argparse
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -60,18 +60,18 @@ class Workload(NamedTuple):
     epochs: int
     threads: int
 
-    def pictures(self, folder: Path) -> Pictures:
+    def pictures(self, folder: Path, kind: str = "png") -> Pictures:
         """Write the images."""
-        return write_pictures(folder, self.rows, *IMAGES[self.network])
+        return write_pictures(folder, self.rows, *IMAGES[self.network], kind)
 
 
 SIZES = {"lenet": (5000, 500, 3), "resnet18": (256, 128, 1), "mlp": (12800, 128, 3)}
 """Rows, batch, and epochs of a window."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, networks: Sequence[str] = tuple(SIZES)) -> None:
     """Add what says how much to measure."""
-    parser.add_argument("networks", nargs="*", default=list(SIZES))
+    parser.add_argument("networks", nargs="*", default=list(networks))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--batches", type=int, help="mini-batches of an epoch; fewer are quicker")

@@ -19,8 +19,8 @@ from statistics import median
 import numpy as np
 import pyarrow.parquet as pq
 from networks import DECLARED, IMAGES
-from PIL import Image
 from pictures import write_pictures
+from PIL import Image
 from score_throughput import Workload, ours, start_peer
 from service import running_server
 from start import start_weights

@@ -1,9 +1,9 @@
 """Scoring a stored table into a stored table against peers that are fed from memory.
 
-Ours reads the table of PNG images, decodes, scores and writes the probabilities into a table of
-the store; timed from the job's start to its end, as the job records them. Peers get floats that
-lie in memory and keep their probabilities there. All use the same weights and must give the same
-probabilities.
+Ours reads a table of images, unpacked ones unless --kind says png, scores them and writes the
+probabilities into a table of the store; timed from the job's start to its end, as the job records
+them. Peers get floats that lie in memory and keep their probabilities there. All use the same
+weights and must give the same probabilities.
 
 python benchmarks/score_throughput.py [NETWORK ...] [--peers NAME ...] [--rounds N] [--threads N]
 """
@@ -28,6 +28,9 @@ PEERS = ("eager", "hand", "compiled", "onnxruntime", "openvino")
 DEFAULT = ("eager", "hand", "onnxruntime", "openvino")
 RUNTIMES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 """Peers of an environment of their own, and their packages."""
+
+KIND = "ppm"
+"""How images lie in our table: unpacked (PGM, PPM), or PNG."""
 
 TOLERANCE = 1e-4
 """How far a peer's probability may be from ours."""
@@ -91,10 +94,10 @@ def check(name: str, mine: np.ndarray, out: Path) -> float:
     return apart
 
 
-def measure(work: Workload, names: list[str], rounds: int) -> None:
+def measure(work: Workload, names: list[str], rounds: int, kind: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        files = write_pictures(folder, work.rows, *IMAGES[work.network])
+        files = write_pictures(folder, work.rows, *IMAGES[work.network], kind)
         with running_server(folder) as session:
             session.upload("pictures", files.table)
             declared = {"model": work.network, "type": "CNN", "layers": DECLARED[work.network]()}
@@ -113,7 +116,12 @@ def measure(work: Workload, names: list[str], rounds: int) -> None:
             mine = probabilities(session)
             apart = {name: check(name, mine, outs[name]) for name in names}
     rates = {name: [work.peer_rows / each for each in seconds[name]] for name in names}
-    more: dict[str, Any] = {"workload": work._asdict(), "first_s": first, "apart": apart}
+    more: dict[str, Any] = {
+        "workload": work._asdict(),
+        "kind": kind,
+        "first_s": first,
+        "apart": apart,
+    }
     report(f"score_{work.network}", [work.rows / each for each in seconds["ours"]], rates, **more)
 
 
@@ -123,6 +131,7 @@ if __name__ == "__main__":
     parser.add_argument("--peers", nargs="+", default=list(DEFAULT), choices=PEERS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--kind", choices=("ppm", "png"), default=KIND, help="of our images")
     parser.add_argument("--rows", type=int, help="rows of ours and of the peers")
     arguments = parser.parse_args()
     chosen = []
@@ -135,4 +144,4 @@ if __name__ == "__main__":
         sizes = SIZES[each]
         if arguments.rows:
             sizes = (arguments.rows, arguments.rows, sizes[2])
-        measure(Workload(each, *sizes, arguments.threads), chosen, arguments.rounds)
+        measure(Workload(each, *sizes, arguments.threads), chosen, arguments.rounds, arguments.kind)

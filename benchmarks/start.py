@@ -10,7 +10,7 @@ import castorch
 
 
 def start_weights(
-    model: castorch.Model, folder: Path, *, batch: int, table: str = "pictures"
+    model: castorch.Model, folder: Path, *, batch: int, table: str = "pictures", gpu: bool = False
 ) -> Path:
     """Make the weight table ``start`` of a model and return its arrays as a file of NumPy's.
 
@@ -21,12 +21,14 @@ def start_weights(
         folder: where the file goes.
         batch: rows of a mini-batch.
         table: of the session; has images and labels of all classes.
+        gpu: whether to use the graphics processor.
     """
     model.train(
         table,
         inputs=["_image_"],
         nominals=["_label_"],
         weights="start",
+        gpu=gpu,
         seed=1,
         optimizer={
             "total_mini_batch_size": batch,
