@@ -14,7 +14,7 @@ class Pictures(NamedTuple):
     """The same images twice.
 
     Attributes:
-        table: Parquet file of ``_image_`` (PNG or JPEG) and ``_label_`` (0-9).
+        table: Parquet file of ``_image_`` (png, jpeg, or ppm: unpacked) and ``_label_`` (0-9).
         pixels: uint8 (N, C, H, W) in an ``.npy`` file, colours in the order of ours: BGR.
         labels: int64 (N,) in an ``.npy`` file.
     """
@@ -38,8 +38,9 @@ def write_pictures(
         buffer = io.BytesIO()
         Image.fromarray(pixels.squeeze(-1) if channels == 1 else pixels).save(buffer, kind)
         images.append(buffer.getvalue())
-    if kind != "png":
+    if kind == "jpeg":  # which loses a little
         noise = np.stack([np.asarray(Image.open(io.BytesIO(image))) for image in images])
+        noise = noise.reshape(rows, side, side, channels)
     made = Pictures(folder / "pictures.parquet", folder / "pixels.npy", folder / "labels.npy")
     columns = {"_image_": pa.array(images, pa.binary()), "_label_": [str(each) for each in labels]}
     pq.write_table(pa.table(columns), made.table, compression="none")
