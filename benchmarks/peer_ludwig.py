@@ -1,4 +1,4 @@
-"""LeNet in Ludwig, with batches, optimizer and data as the others have; images as files.
+"""LeNet in Ludwig, with batches, optimizer and data as the others have; images as NumPy files.
 
 Ludwig imports torchvision and torchaudio, whose builds on PyPI are for a torch with CUDA and do
 not load their own operators beside one without. LeNet needs none of them; so they are declared
@@ -10,20 +10,22 @@ import sys
 import tempfile
 import time
 from importlib.machinery import ModuleSpec
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from turns import Answer, serve_turns, settings
 
 _OPERATORS = torch.library.Library("torchvision", "DEF")
 for _name in ("nms", "qnms"):
     _OPERATORS.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-sys.modules["torchaudio"] = ModuleType("torchaudio")
-sys.modules["torchaudio"].__spec__ = ModuleSpec("torchaudio", None)
+_SOUNDS = ModuleType("torchaudio")
+_SOUNDS.__spec__ = ModuleSpec("torchaudio", None)
+_SOUNDS.__version__ = version("torchaudio")  # type: ignore[attr-defined]
+sys.modules["torchaudio"] = _SOUNDS
 
 from ludwig.api import LudwigModel  # noqa: E402
 from ludwig.callbacks import Callback  # noqa: E402
@@ -44,7 +46,7 @@ class Clock(Callback):  # type: ignore[misc]
 
 def configuration(batch: int, epochs: int) -> dict[str, object]:
     """Return LeNet as Ludwig declares it."""
-    convolution = {"filter_size": 5, "padding": "valid", "pool_size": 2, "activation": "none"}
+    convolution = {"kernel_size": 5, "padding": "valid", "pool_kernel_size": 2, "activation": None}
     return {
         "input_features": [{
             "name": "image", "type": "image",
@@ -52,7 +54,7 @@ def configuration(batch: int, epochs: int) -> dict[str, object]:
             "encoder": {
                 "type": "stacked_cnn",
                 "conv_layers": [
-                    {**convolution, "num_filters": 20}, {**convolution, "num_filters": 50},
+                    {**convolution, "out_channels": 20}, {**convolution, "out_channels": 50},
                 ],
                 "fc_layers": [{"output_size": 500, "activation": "tanh"}],
             },
@@ -60,10 +62,9 @@ def configuration(batch: int, epochs: int) -> dict[str, object]:
         "output_features": [{"name": "label", "type": "category"}],
         "preprocessing": {"split": {"type": "fixed"}},
         "trainer": {
-            "batch_size": batch, "epochs": epochs, "learning_rate": 0.01,
+            "batch_size": batch, "epochs": epochs, "learning_rate": 0.01, "early_stop": -1,
             "optimizer": {"type": "sgd", "momentum": 0.9},
-            "should_shuffle": False, "learning_rate_scheduler": {"decay": None},
-            "skip_all_evaluation": True,
+            "gradient_clipping": {"clipglobalnorm": None}, "should_shuffle": False,
         },
     }  # fmt: skip
 
@@ -75,8 +76,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         paths = []
         for row, image in enumerate(pixels):
-            path = Path(temporary) / f"{row}.png"
-            Image.fromarray(image[0]).save(path)
+            path = Path(temporary) / f"{row}.npy"
+            np.save(path, image)
             paths.append(str(path))
         frame = pd.DataFrame({"image": paths, "label": labels.astype(str), "split": 0})
         clock = Clock()

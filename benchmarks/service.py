@@ -16,7 +16,7 @@ from statistics import median
 import castorch
 
 HERE = Path(__file__).parent
-READY_S = 120.0
+READY_S = 300.0
 
 
 @contextmanager
