@@ -22,7 +22,7 @@ STEP_S = 0.002
 MOST_LINES = 15
 HOUSE = str(Path(__file__).parents[1])
 WATCHED = {"deeplearn.dltrain": "train", "deeplearn.dlscore": "score"}
-IDLE = ("wait", "_wait_for_tstate_lock", "get", "select", "accept", "poll")
+IDLE = ("wait", "_wait_for_tstate_lock", "get", "select", "accept", "poll", "_hear")
 
 
 class Sampler(threading.Thread):
@@ -52,12 +52,17 @@ class Sampler(threading.Thread):
 def _place(frame: FrameType) -> str:
     """Return the innermost function of the project, and what it stands in outside of it."""
     inner, at = frame, frame
-    while at.f_back is not None and not at.f_code.co_filename.startswith(HOUSE):
+    while at.f_back is not None and not _is_ours(at.f_code.co_filename):
         at = at.f_back
     code = at.f_code
-    where = Path(code.co_filename).name if at.f_back is None else code.co_filename[len(HOUSE) + 1 :]
+    file = code.co_filename
+    where = file[len(HOUSE) + 1 :] if _is_ours(file) else Path(file).name
     own = f"{where}:{code.co_qualname}"
     return own if inner is at else f"{own} > {inner.f_code.co_qualname}"
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(HOUSE) and "site-packages" not in file
 
 
 def watched(run: Callable[..., Any]) -> Callable[..., Any]:
