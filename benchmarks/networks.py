@@ -53,7 +53,10 @@ def lenet_declared() -> Declaration:
 def _convolved(name: str, source: str, filters: int, kernel: int, **more: Any) -> Declaration:
     """Return a convolution without bias and its normalisation, ``<name>_n``."""
     act = more.pop("act", "identity")
-    options = {"nFilters": filters, "width": kernel, "act": "identity", "includeBias": False}
+    options = {
+        "nFilters": filters, "width": kernel, "padding": kernel // 2, "act": "identity",
+        "includeBias": False,
+    }  # fmt: skip
     return [
         _layer(name, [source], type="convo", **options, **more),
         _layer(f"{name}_n", [name], type="batchnorm", act=act),
@@ -82,7 +85,7 @@ def _residual_declared(side: int, depths: Iterable[int], *, is_deep: bool) -> De
         layers += _convolved("stem", "data", 64, 3, act="relu")
         last = "stem_n"
     else:
-        layers += _convolved("stem", "data", 64, 7, stride=2, padding=3, act="relu")
+        layers += _convolved("stem", "data", 64, 7, stride=2, act="relu")
         layers.append(_layer("stem_p", ["stem_n"], type="pool", width=3, stride=2, padding=1))
         last = "stem_p"
     for stage, (filters, depth) in enumerate(zip(STAGES, depths, strict=True)):

@@ -90,18 +90,17 @@ def starter(name: str, work: Workload, files: Pictures, weights: Path) -> Callab
     return partial(Peer, script, peer_settings(name, work, files, weights), venv=venv)
 
 
-def check(name: str, peer: Peer, first: Answer, mine: Answer, network: str) -> float:
+def check(name: str, parameters: int, losses: dict[str, list[float]], network: str) -> float:
     """Hold a peer against ours: as many parameters, and losses that are the same, or fall alike."""
     expected = parameter_count(build(network))
-    if peer.ready["parameters"] != expected:
-        raise SystemExit(f"{name} has {peer.ready['parameters']} parameters, ours {expected}")
-    losses = [*peer.ready["losses"], *first["losses"]]
-    pairs = list(zip(losses, mine["losses"], strict=False))
-    if not all(math.isfinite(loss) for loss in losses) or not losses[-1] < losses[0]:
-        raise SystemExit(f"{name}: its losses do not fall: {losses}")
-    apart = max(abs(theirs - our) / our for theirs, our in pairs)
+    if parameters != expected:
+        raise SystemExit(f"{name} has {parameters} parameters, ours {expected}")
+    theirs, mine = losses[name], losses["ours"]
+    if not all(math.isfinite(loss) for loss in theirs) or not theirs[-1] < theirs[0]:
+        raise SystemExit(f"{name}: its losses do not fall: {theirs}")
+    apart = max(abs(loss - our) / our for loss, our in zip(theirs, mine, strict=False))
     if name in SAME_START and apart > TOLERANCE:
-        raise SystemExit(f"{name}: its losses {losses} are not ours, {mine['losses']}")
+        raise SystemExit(f"{name}: its losses {theirs} are not ours, {mine}")
     return apart
 
 
@@ -116,8 +115,12 @@ def measure(work: Workload, names: list[str], rounds: int) -> None:
             makers = {each: starter(each, work, files, weights) for each in names}
             with opened(makers) as peers:
                 mine, theirs = take_turns(session, work, peers, rounds)
+                losses = {"ours": mine[0]["losses"]} | {
+                    each: [*peer.ready["losses"], *theirs[each][0]["losses"]]
+                    for each, peer in peers.items()
+                }
                 apart = {
-                    each: check(each, peer, theirs[each][0], mine[0], work.network)
+                    each: check(each, peer.ready["parameters"], losses, work.network)
                     for each, peer in peers.items()
                 }
     everybody = {"ours": mine, **theirs}
@@ -131,7 +134,7 @@ def measure(work: Workload, names: list[str], rounds: int) -> None:
         rates,
         hand=FASTEST[work.network],
         workload=work._asdict(),
-        losses={each: turns[0]["losses"] for each, turns in everybody.items()},
+        losses=losses,
         losses_apart=apart,
     )
 
