@@ -9,6 +9,10 @@ STAMP := $(VENV)/.installed
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
 FITS_CLIENTS = $(PYTHON) -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))'
+BENCH := .venv-bench
+BENCH_STAMP := $(BENCH)/.installed
+LUDWIG := .venv-ludwig
+LUDWIG_STAMP := $(LUDWIG)/.installed
 WORKERS ?= 2
 DEMO ?= demo
 
@@ -64,11 +68,25 @@ docs: $(STAMP) ## regenerate the reference pages and the SDK's layer types
 	$(BIN)/python scripts/generate_wire.py
 	$(BIN)/python scripts/generate_docs.py
 
-bench: $(STAMP) ## measure against peers in the same run; one ratio a line
+bench: $(STAMP) $(BENCH_STAMP) $(LUDWIG_STAMP) ## measure against peers in the same run; one ratio a line
 	$(BIN)/python benchmarks/run.py
+
+$(BENCH_STAMP): benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# An environment of its own, since it holds versions of many packages; without it the others are
+# measured all the same.
+$(LUDWIG_STAMP): benchmarks/requirements-ludwig.txt
+	$(PYTHON) -m venv $(LUDWIG)
+	$(LUDWIG)/bin/python -m pip install --quiet --upgrade pip
+	$(LUDWIG)/bin/python -m pip install --quiet --requirement $< || echo "Ludwig is left out"
+	@touch $@
 
 serve: $(STAMP) ## start a server on http://127.0.0.1:8080 with castorch.db here
 	$(BIN)/castorch serve
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(CLIENTS) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) $(BENCH) $(LUDWIG) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@
 
 Every call is timed at the caller, and at the server by its own clock (``elapsed_s``). The last line
 is a ratio of medians, first quarter of the calls over the last: 1 when a call costs the same in a
-large model.
+large model, less when it costs more.
 
 python benchmarks/service_overhead.py
 """
@@ -54,7 +54,8 @@ def main() -> None:
     for place, seconds in zip(("caller", "server"), zip(*seen, strict=True), strict=True):
         print(
             f"addLayer, {len(seconds)} calls, at the {place}: "
-            f"median {median(seconds) * 1e3:.2f} ms, p95 {quantiles(seconds, n=20)[-1] * 1e3:.2f} ms"
+            f"median {median(seconds) * 1e3:.2f} ms, "
+            f"p95 {quantiles(seconds, n=20)[-1] * 1e3:.2f} ms"
         )
     servers = [server for _, server in seen]
     quarter = len(servers) // 4
