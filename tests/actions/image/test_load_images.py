@@ -148,7 +148,7 @@ def test_a_truncated_image_is_named(run: Run, stores: MemoryStores, public: Path
 def test_what_is_not_built_is_refused(run: Run) -> None:
     message = (
         r"^parameter 'decode' of image.loadImages is not supported yet: images stay the files they "
-        r"were$"
+        r"were; image.processImages unpacks them$"
     )
     with pytest.raises(NotSupportedError, match=message):
         run("image.loadImages", caslib="PUBLIC", path="pets", decode=True)
