@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from actions.deeplearn.from_layout import read_model
 from actions.deeplearn.layout import MODEL_SCHEMA
-from actions.errors import Conflict
+from actions.errors import Conflict, WrongKind
 from actions.expression import resolve
 from actions.ports import ModelStore, Name, Output, StoredModel, TableInfo, TableStore
 from engine.graph.spec import Graph
@@ -31,13 +31,16 @@ class TableModels:
             WrongKind: the table is neither a model nor has the columns of one.
             DataError: a row has no meaning; the message names the nearest key that has.
         """
-        info = self.tables.find(name)
-        if info.kind != "data":
+        try:
             return self.models.load(name)
-        known = self.tables.schema(info).names
-        folded = {each.casefold() for each in known}
-        if not all(each.casefold() in folded for each in MODEL_SCHEMA.names):
-            return self.models.load(name)  # which says what was expected
+        except WrongKind:
+            info = self.tables.find(name)
+            if info.kind != "data":
+                raise
+            known = self.tables.schema(info).names
+            folded = {each.casefold() for each in known}
+            if not all(each.casefold() in folded for each in MODEL_SCHEMA.names):
+                raise
         columns = [resolve(each, known) for each in MODEL_SCHEMA.names]
         batches = self.tables.scan(info, columns=columns)
         cells = (list(batch.to_pydict().values()) for batch in batches)
