@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from networks import DECLARED
-from recipes import FASTEST, Workload, add_options, trained_by_hand, workload
+from recipes import CANDIDATES, Workload, add_options, trained_by_hand, workload
 from score_throughput import Workload as Scoring
 from score_throughput import ours as score
 from score_throughput import start_peer
@@ -39,7 +39,7 @@ def measure(work: Workload) -> dict[str, float]:
             session.import_model(work.network, folder / "start.safetensors", weights="start")
             score(session, scoring)
             peaks["score_ours"] = peak_mb(worker_pid())
-        with trained_by_hand(FASTEST[work.network], work, files, weights) as peer:
+        with trained_by_hand(CANDIDATES[work.network][0], work, files, weights) as peer:
             peaks["train_hand"] = peer.turn()["peak_mb"]
         with start_peer("hand", scoring, files, weights, folder / "hand.npy") as peer:
             peaks["score_hand"] = peer.turn()["peak_mb"]

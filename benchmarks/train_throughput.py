@@ -19,7 +19,7 @@ from statistics import median
 from networks import DECLARED, build, parameter_count
 from pictures import Pictures
 from recipes import (
-    FASTEST,
+    CANDIDATES,
     RECIPES,
     Workload,
     add_options,
@@ -41,15 +41,15 @@ PROGRAMS = {
 """Script, environment and package of the peers that are no hand-written loops."""
 
 PEERS = {
-    "lenet": ["eager", "hand", "keras", "lightning", "ludwig"],
-    "resnet18": ["eager", "hand"],
-    "mlp": ["eager", "hand"],
+    "lenet": ["eager", *CANDIDATES["lenet"], "keras", "lightning", "ludwig"],
+    "resnet18": ["eager", *CANDIDATES["resnet18"]],
+    "mlp": ["eager", *CANDIDATES["mlp"]],
 }
 
 ONCE = {"ludwig": 2}
 """Peers that are so slow that they get fewer turns: how many."""
 
-SAME_START = {"eager", "hand", "keras", "lightning"}
+SAME_START = {*RECIPES, "keras", "lightning"}
 """Peers that start from our weights, and whose losses must therefore be ours."""
 
 TOLERANCE = 0.02
@@ -84,8 +84,7 @@ def ours(session: castorch.Session, work: Workload) -> Answer:
 def starter(name: str, work: Workload, files: Pictures, weights: Path) -> Callable[[], Peer]:
     """Return what starts a peer."""
     if name not in PROGRAMS:
-        recipe = FASTEST[work.network] if name == "hand" else name
-        return partial(trained_by_hand, recipe, work, files, weights)
+        return partial(trained_by_hand, name, work, files, weights)
     script, venv, _ = PROGRAMS[name]
     return partial(Peer, script, peer_settings(name, work, files, weights), venv=venv)
 
@@ -132,7 +131,6 @@ def measure(work: Workload, names: list[str], rounds: int) -> None:
         f"train_{work.network}",
         rates.pop("ours"),
         rates,
-        hand=FASTEST[work.network],
         workload=work._asdict(),
         losses=losses,
         losses_apart=apart,
@@ -168,7 +166,7 @@ def present(names: list[str]) -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    parser.add_argument("--peers", nargs="+", choices=[*PROGRAMS, "hand", *RECIPES])
+    parser.add_argument("--peers", nargs="+", choices=[*PROGRAMS, *RECIPES])
     arguments = parser.parse_args()
     for each in arguments.networks:
         chosen = present(arguments.peers or PEERS[each])
