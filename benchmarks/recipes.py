@@ -44,9 +44,9 @@ CANDIDATES = {
     "resnet18": ("last+keep+fused", "last+keep+fused+spin"),
     "mlp": ("last+keep+fused", "compiled+last+keep+fused"),
 }
-"""The fastest recipes. Which one is fastest depends on what else the machine does: threads that spin
-gain a little on quiet cores and lose most of their speed on shared ones. So training is measured
-against each, and the bar is the faster in that run."""
+"""The fastest recipes. Which of them is fastest depends on what else the machine does: threads that
+spin gain a little on quiet cores and lose most of their speed on shared ones. So training is
+measured against each, and the bar is the faster in that run."""
 
 
 class Workload(NamedTuple):
