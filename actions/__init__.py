@@ -23,6 +23,7 @@ from actions import (  # noqa: F401 - register
     sessionprop,
     simple,
     table,
+    timedata,
     transpose,
 )
 from actions.context import Context

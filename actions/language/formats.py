@@ -8,10 +8,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
+import pyarrow as pa
+
 from actions.errors import InvalidExpression
 from actions.language.functions import Value, function
+from actions.language.intervals import DAY_S, date_of
 from actions.language.moments import MONTHS, read_date, read_datetime, read_time
-from actions.language.temporal import DAY_S, date_of
 from actions.values import best
 
 _PARTS = re.compile(r"(\$?[a-z_]*?)(\d*)(?:\.(\d*))?", re.IGNORECASE)
@@ -146,6 +148,13 @@ INFORMATS: dict[str, Informat] = {
 }
 """Informats of numbers."""
 
+_MOMENTS: dict[str, pa.DataType] = {
+    **dict.fromkeys(("date", "yymmdd", "mmddyy", "ddmmyy", "monyy", "e8601da"), pa.date32()),
+    **dict.fromkeys(("datetime", "b8601dt", "e8601dt"), pa.timestamp("us")),
+    **dict.fromkeys(("time", "hhmm"), pa.time64("us")),
+}
+"""Formats that tell a number to be a date, a moment or a time of day."""
+
 _TEXT_FORMATS = ("$", "$char", "$varying", "$f")
 
 
@@ -172,6 +181,11 @@ def split(text: str) -> tuple[str, int | None, int]:
 def is_text_format(text: str) -> bool:
     """Return whether a format is one of text."""
     return text.strip().startswith("$")
+
+
+def moment_type(text: str) -> pa.DataType | None:
+    """Return the type of the dates, moments or times a format shows; None for other values."""
+    return _MOMENTS.get(split(text)[0])
 
 
 def check(text: str, *, reads: bool) -> None:

@@ -43,6 +43,7 @@ class Variable:
     Attributes:
         slot: its place in a row.
         type: of the column it is read from, None where the program makes it.
+        shown: the type of time a format gives it, None where it has none.
         is_raw: whether the row holds what Arrow stores, a whole number, in place of a float; so
             only columns that are passed through keep every digit.
         length: most characters of text; None for no limit.
@@ -54,6 +55,7 @@ class Variable:
     kind: Kind
     slot: int
     type: pa.DataType | None = None
+    shown: pa.DataType | None = None
     is_raw: bool = False
     length: int | None = None
     initial: float | str | None = None
@@ -63,7 +65,8 @@ class Variable:
 
     @property
     def moment(self) -> Moment:
-        return moment_of(self.type) if self.type is not None else ""
+        kind = self.shown if self.shown is not None else self.type
+        return moment_of(kind) if kind is not None else ""
 
     @property
     def missing(self) -> float | str | None:

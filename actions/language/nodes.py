@@ -180,6 +180,15 @@ class Length:
 
 
 @dataclass(frozen=True)
+class Formats:
+    """``format day date9. x 8.2;``: how values are shown, of dates and times also what they are."""
+
+    place: Place
+    names: tuple[Names, ...]
+    format: str
+
+
+@dataclass(frozen=True)
 class Retain:
     """``retain a b 0;``: values are kept from row to row."""
 
@@ -278,6 +287,7 @@ Statement: TypeAlias = (
     | Output
     | Leave
     | Length
+    | Formats
     | Retain
     | Choose
     | Rename

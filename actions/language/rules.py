@@ -98,7 +98,7 @@ prefix: (plus | NOT) prefix | power
 
 block: statement*
 ?statement: assign | sum_up | branch | subset | where | loop | group | output | leave | length
-    | retain | choose | rename | array | routine | source | by | empty
+    | formats | retain | choose | rename | array | routine | source | by | empty
 assign: target EQUALS expr ";"
 target: NAME -> name | NLITERAL -> literal_name | element
     | NAME "(" expr ")" -> element
@@ -119,6 +119,8 @@ length_of: "$" [NUMBER] -> char_length
     | VARCHAR "(" (NUMBER | "*") ")" -> varchar_length
     | VARBINARY "(" (NUMBER | "*") ")" -> varbinary_length
     | NUMBER -> number_length
+formats: FORMAT_WORD formatted+ ";"
+formatted: names (FORMAT | NUMBER)
 retain: RETAIN retained* ";"
 retained: names [value]
 value: [MINUS] constant | "(" [MINUS] constant ")"
@@ -155,6 +157,7 @@ LEAVE.3: /(delete|stop)\b(?!\s*[=+])/i
 LENGTH.3: /length\b(?!\s*[=+])/i
 VARCHAR.3: /varchar(?=\s*\()/i
 VARBINARY.3: /varbinary(?=\s*\()/i
+FORMAT_WORD.3: /format\b(?!\s*[=+])/i
 RETAIN.3: /retain\b(?!\s*[=+])/i
 CHOOSE.3: /(keep|drop)\b(?!\s*[=+])/i
 RENAME.3: /rename\b(?!\s*[=+])/i

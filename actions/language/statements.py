@@ -12,6 +12,7 @@ from actions.language.nodes import (
     Choose,
     Constant,
     DataSet,
+    Formats,
     If,
     Keep,
     Leave,
@@ -126,6 +127,11 @@ class Reader(Expressions):
         )
 
     retained = sized
+    formatted = sized
+
+    def formats(self, found: Found) -> tuple[Formats, ...]:
+        place = place_of(found[0])
+        return tuple(Formats(place, names, str(shown)) for names, shown in found[1:])
 
     def value(self, found: Found) -> Constant:
         return signed(*found)

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from actions.context import Context
 from actions.errors import InvalidExpression
 from actions.expression import resolve
-from actions.language.frame import STEP, Frame, Variable, listed
+from actions.language.formats import check, is_text_format, moment_type
+from actions.language.frame import STEP, Frame, Variable, listed, moment_of
 from actions.language.nodes import (
     Array,
     Assign,
@@ -16,6 +19,7 @@ from actions.language.nodes import (
     Choose,
     DataSet,
     Element,
+    Formats,
     Keep,
     Length,
     Loop,
@@ -92,7 +96,27 @@ class StepRun:
         self.frame.define_all(self.step.body)
         for known in self.frame.variables.values():
             self.order.setdefault(known.name.casefold(), None)
+        for each in self.body:
+            if isinstance(each, Formats):
+                self._format(each)
         self._keep_raw()
+
+    def _format(self, statement: Formats) -> None:
+        """Take numbers for the dates or times a format shows; others leave values as they are."""
+        check(statement.format, reads=False)
+        found = moment_type(statement.format)
+        is_text = is_text_format(statement.format)
+        for known in (each for item in statement.names for each in self.frame.named(item)):
+            if (known.kind == "text") != is_text:
+                self.frame.meaning.fail(
+                    statement.place,
+                    f"gives {known.name!r}, which holds {known.kind}, the format "
+                    f"{statement.format!r}",
+                )
+            if found is None and known.moment:
+                known.shown = pa.float64()
+            elif found is not None:
+                known.shown = found if moment_of(found) != known.moment else known.shown
 
     def _open(self, at: int, source: Source) -> None:
         self.tables[at] = []
@@ -160,7 +184,8 @@ class StepRun:
         assigned = {name.casefold() for each in self.body for name in self._assigned(each)}
         for each in self.frame.variables.values():
             if each.type is not None and each.name.casefold() not in assigned:
-                each.is_raw = each.kind == "number" and is_stored_whole(each.type)
+                is_whole = each.kind == "number" and is_stored_whole(each.type)
+                each.is_raw = is_whole and each.shown is None
 
     def _assigned(self, statement: Statement) -> list[str]:
         match statement:

@@ -4,31 +4,11 @@ Source: the SAS functions of the same names.
 """
 
 import math
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from actions.language.functions import Value, function, of_number, of_numbers
+from actions.language.intervals import DAY_S, Interval, date_of, days_of
 from actions.values import number_of
-
-DAY_S = 86_400
-
-_ORIGIN = date(1960, 1, 1)
-_UNITS = {"second": 1, "minute": 60, "hour": 3600}
-_MONTHS = {"month": 1, "qtr": 3, "semiyear": 6, "year": 12}
-
-
-def date_of(days: float) -> date:
-    """Return days since 1960 as a date.
-
-    Raises:
-        OverflowError: it is beyond the years 1 to 9999.
-    """
-    return _ORIGIN + timedelta(days=math.floor(days))
-
-
-def days_of(day: date) -> float:
-    """Return a date as days since 1960."""
-    return float((day - _ORIGIN).days)
-
 
 for _name, _body in (
     ("year", lambda d: date_of(d).year),
@@ -103,15 +83,15 @@ def _intnx(interval: str, start: float | None, steps: float | None, to: str = "b
     """Return the beginning (or with m, e, s: middle, end, same place) of a later interval."""
     if start is None or steps is None:
         return None
-    name, every = _interval(interval)
-    begin, end = _bounds(name, every, start, int(steps))
+    found = Interval.read(interval)
+    begin, end = _bounds(found, start, int(steps))
     match to.strip().lower()[:1]:
         case "e":
             return end
         case "m":
             return math.floor((begin + end) / 2)
         case "s":
-            return _same(name, every, start, begin, end)
+            return _same(found, start, begin, end)
         case _:
             return begin
 
@@ -121,68 +101,23 @@ def _intck(interval: str, start: float | None, end: float | None) -> float | Non
     """Return how many beginnings of an interval lie after the start, up to the end."""
     if start is None or end is None:
         return None
-    name, every = _interval(interval)
-    return float(_number(name, every, end) - _number(name, every, start))
+    found = Interval.read(interval)
+    return float(found.number(end) - found.number(start))
 
 
-def _interval(text: str) -> tuple[str, int]:
-    """Return the name and the multiple of an interval such as ``month2`` or ``dtday``.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    name = text.strip().lower()
-    digits = name[len(name.rstrip("0123456789")) :]
-    name = name[: len(name) - len(digits)]
-    base = name.removeprefix("dt")
-    if base not in ("day", "week", *_UNITS, *_MONTHS):
-        raise ValueError(text)
-    return name, int(digits or 1)
+def _bounds(interval: Interval, start: float, steps: int) -> tuple[float, float]:
+    number = interval.number(start) + steps
+    return interval.begin(number), interval.begin(number + 1) - 1
 
 
-def _number(name: str, every: int, value: float) -> int:
-    """Return the number of the interval a value lies in."""
-    base = name.removeprefix("dt")
-    if base in _UNITS:
-        return math.floor(value / (_UNITS[base] * every))
-    days = value / DAY_S if name != base else value
-    if base == "day":
-        return math.floor(days) // every
-    if base == "week":  # 1960-01-01 was a Friday, weeks begin on Sundays
-        return (math.floor(days) + 5) // (7 * every)
-    day = date_of(days)
-    return (day.year * 12 + day.month - 1) // (_MONTHS[base] * every)
-
-
-def _begin(name: str, every: int, number: int) -> float:
-    """Return where an interval of a number begins."""
-    base = name.removeprefix("dt")
-    if base in _UNITS:
-        return float(number * _UNITS[base] * every)
-    if base == "day":
-        days = float(number * every)
-    elif base == "week":
-        days = number * 7.0 * every - 5
-    else:
-        month = number * _MONTHS[base] * every
-        days = days_of(date(month // 12, month % 12 + 1, 1))
-    return days * DAY_S if name != base else days
-
-
-def _bounds(name: str, every: int, start: float, steps: int) -> tuple[float, float]:
-    number = _number(name, every, start) + steps
-    return _begin(name, every, number), _begin(name, every, number + 1) - 1
-
-
-def _same(name: str, every: int, start: float, begin: float, end: float) -> float:
+def _same(interval: Interval, start: float, begin: float, end: float) -> float:
     """Return the place in an interval that the start has in its own, by days of the month."""
-    base = name.removeprefix("dt")
-    if base not in _MONTHS:
-        own, _ = _bounds(name, every, start, 0)
+    if interval.months is None:
+        own, _ = _bounds(interval, start, 0)
         return min(begin + start - own, end)
-    scale = DAY_S if name != base else 1
+    scale = DAY_S if interval.is_of_seconds else 1
     day, first = date_of(start / scale), date_of(begin / scale)
-    months = (day.year * 12 + day.month - 1) % (_MONTHS[base] * every)
+    months = (day.year * 12 + day.month - 1) % interval.months
     month = first.year * 12 + first.month - 1 + months
     later = date(month // 12, month % 12 + 1, 1)
     following = date((month + 1) // 12, (month + 1) % 12 + 1, 1)

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from actions.errors import InvalidExpression
 from actions.language.frame import Variable, raw_reader
 from actions.values import arrow_value, kind_of
 
@@ -50,6 +51,8 @@ def result_type(variable: Variable) -> pa.DataType:
         return pa.string()
     if variable.kind == "binary":
         return pa.binary()
+    if variable.shown is not None:
+        return variable.shown
     if variable.type is None or (not variable.is_raw and not variable.moment):
         return pa.float64()
     return variable.type
@@ -65,10 +68,26 @@ def column_of(values: list[Any], variable: Variable) -> AnyArray:
     if variable.is_raw and is_stored_whole(kind):
         return _unstored(values, kind)
     if variable.moment:
-        found = [None if value is None else arrow_value(value, kind) for value in values]
-        return pa.array(found, kind)
+        return pa.array([_moment(value, variable) for value in values], kind)
     array = pa.array([None if value is None else float(value) for value in values], pa.float64())
     return finite(array)
+
+
+def _moment(value: float | None, variable: Variable) -> object:
+    """Return a number as a date or a time.
+
+    Raises:
+        InvalidExpression: it is beyond the years there are dates of.
+    """
+    try:
+        return None if value is None else arrow_value(value, result_type(variable))
+    except (OverflowError, ValueError):
+        raise InvalidExpression(
+            f"the column {variable.name!r} got {value:.12g} for a {variable.moment}, expected one "
+            "in the years 1 to 9999",
+            column=variable.name,
+            got=value,
+        ) from None
 
 
 def finite(column: AnyArray) -> AnyArray:

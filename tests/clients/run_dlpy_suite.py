@@ -2,7 +2,8 @@
 
     .venv-clients/bin/python tests/clients/run_dlpy_suite.py PATH [--only layers,network]
 
-PATH is a checkout or an unpacked source distribution of sas-dlpy 1.3.0.
+PATH is a checkout or an unpacked source distribution of sas-dlpy 1.3.0. Folders of pictures that a
+source distribution lacks are made up in it.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Dict, List
 from xml.etree import ElementTree
+
+import stand_ins
 
 HERE = Path(__file__).resolve().parent
 COMMAND = os.environ.get("CASTORCH_COMMAND", str(HERE.parents[1] / ".venv" / "bin" / "castorch"))
@@ -30,6 +33,7 @@ def main() -> int:
     parser.add_argument("--url", help="a server that runs already; left out: one is started")
     parser.add_argument("--reports", type=Path, help="folder for what pytest prints")
     options = parser.parse_args()
+    stand_ins.make(options.checkout / "dlpy" / "tests" / "datasources")
     with tempfile.TemporaryDirectory(prefix="dlpy-") as folder:
         reports = options.reports or Path(folder)
         reports.mkdir(parents=True, exist_ok=True)

@@ -119,6 +119,7 @@ ACTION_NAMES = {
     "table.update",
     "table.upload",
     "table.view",
+    "timeData.timeSeries",
     "transpose.transpose",
 }
 

@@ -1,4 +1,5 @@
-from datetime import date, datetime
+import re
+from datetime import date, datetime, time
 from typing import Any
 
 import pytest
@@ -313,3 +314,63 @@ def test_what_is_no_step_leaves_nothing_behind(
 ) -> None:
     with nothing_changes(stores), pytest.raises(error, match=message):
         run("dataStep.runCode", code=code)
+
+
+class TestFormats:
+    def test_numbers_become_the_dates_and_times_their_formats_show(
+        self, run: Run, ctx: Context
+    ) -> None:
+        rows = made(
+            run,
+            ctx,
+            "data o; set t(keep=d s); if _n_ = 1; day = input('29FEB2024', date9.); "
+            "at = dhms(day, 1, 2, 3.5); clock = 60; n = 7; "
+            "format day yymmdd10. at datetime19. clock time8. n 8.2 s $5.; run;",
+        )
+
+        assert rows == [
+            (
+                *("a", date(2024, 1, 31), date(2024, 2, 29)),
+                *(datetime(2024, 2, 29, 1, 2, 3, 500_000), time(0, 1), 7.0),  # noqa: DTZ001
+            )
+        ]
+
+    def test_a_number_again_is_what_a_date_is_shown_as_without_a_format_of_dates(
+        self, run: Run, ctx: Context
+    ) -> None:
+        rows = made(run, ctx, "data o; set t(keep=d); format d best12.; if _n_ = 1; run;")
+
+        assert rows == [((date(2024, 1, 31) - date(1960, 1, 1)).days,)]
+
+    def test_a_date_keeps_its_type_in_another_format_of_dates(
+        self, run: Run, ctx: Context
+    ) -> None:
+        rows = made(run, ctx, "data o; set t(keep=d); format d mmddyy10.; if _n_ = 1; run;")
+
+        assert rows == [(date(2024, 1, 31),)]
+
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [
+            (
+                "data o; set t; format s date9.; run;",
+                (
+                    "the DATA step at line 1, column 16 gives 's', which holds text, the format "
+                    "'date9.'"
+                ),
+            ),
+            (
+                "data o; set t; format x dat9.; run;",
+                "the format 'dat9.' is not known; did you mean 'date.'",
+            ),
+            (
+                "data o; set t; x = 1e12; format x date9.; run;",
+                "the column 'x' got 1e+12 for a date, expected one in the years 1 to 9999",
+            ),
+        ],
+    )
+    def test_a_format_that_does_not_suit_is_refused(
+        self, run: Run, stores: MemoryStores, code: str, message: str
+    ) -> None:
+        with nothing_changes(stores), pytest.raises(InvalidExpression, match=re.escape(message)):
+            run("dataStep.runCode", code=code)

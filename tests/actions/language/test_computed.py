@@ -171,10 +171,10 @@ def test_without_names_all_that_is_assigned_becomes_a_column() -> None:
             r"at line 1, column 8 got 'z', expected .*; did you mean 'length'\?$",
         ),
         (
-            "format z 8.2;",
+            "label z 'a';",
             ("z",),
             NotSupportedError,
-            r"^the program .* got the statement 'format', which is not supported yet$",
+            r"^the program .* got the statement 'label', which is not supported yet$",
         ),
         (
             "z = 1; output;",
