@@ -136,8 +136,7 @@ def time_series(ctx: Context, p: TimeSeriesParams) -> ActionResult:
     Raises:
         TableNotFound: the session sees no such table.
         ColumnNotFound: a column does not exist.
-        InvalidParameters: a column does not hold numbers or times, there is no such interval, it
-            does not suit the column of times, or no row has a time.
+        InvalidParameters: a column holds no numbers or times, or the interval does not suit.
         InvalidExpression: ``where`` cannot be read.
         TooLarge: there would be more rows than a table of series may have.
         TableExists: the name is taken and ``replace`` is false.

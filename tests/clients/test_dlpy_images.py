@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dlpy.images import ImageTable
+from dlpy.splitting import three_way_split, two_way_split
 from PIL import Image
 
 SHADES = np.random.default_rng(8).integers(0, 256, (4, 12, 16, 3), np.uint8)
@@ -55,3 +56,17 @@ def test_patches_and_mutations_are_made(images: Any) -> None:
     images.random_mutations(random_ratio=1.0)
     # itself, jittered, shifted, mirrored both ways
     assert len(images) == 24 * 5
+
+
+def test_images_are_split_and_put_together_again(images: Any, cas: Any) -> None:
+    images.as_patches(width=8, height=6, step_size=4)
+
+    train, test = two_way_split(images, test_rate=25, seed=3)
+    parts = three_way_split(images, valid_rate=25, test_rate=25, seed=3)
+
+    assert isinstance(train, ImageTable)
+    assert (len(train), len(test)) == (18, 6)
+    assert sorted(len(each) for each in parts) == [6, 6, 12]
+    assert list(train.label_freq["Frequency"]) == [9, 9]  # both labels in the same share
+    names = [name for part in parts for name in part.uid["_filename_1"]]
+    assert len(set(names)) == len(names) == 24

@@ -8,6 +8,7 @@ import pytest
 from dlpy import Model, Sequential
 from dlpy.layers import (
     BN,
+    Concat,
     Conv2d,
     Dense,
     Input,
@@ -17,7 +18,7 @@ from dlpy.layers import (
     Res,
 )
 from dlpy.lr_scheduler import StepLR
-from dlpy.model import AdamSolver, Optimizer
+from dlpy.model import AdamSolver, DataSpec, Optimizer
 
 SIDE = 8
 PIXELS = [f"p{at}" for at in range(SIDE * SIDE)]
@@ -135,6 +136,29 @@ def test_a_residual_block_is_declared_as_a_graph(cas: Any, bars: Any) -> None:
 
     assert trained.severity == 0
     assert len(trained["OptIterHistory"]) == 2
+
+
+def test_a_network_with_two_inputs_learns_from_both(cas: Any, bars: Any) -> None:
+    upper, lower = Input(name="upper"), Input(name="lower")
+    both = Concat()([Dense(8, name="above")(upper), Dense(8, name="below")(lower)])
+    model = Model(cas, [upper, lower], OutputLayer(act="softmax", n=3, name="out")(both))
+    model.compile()
+    half = len(PIXELS) // 2
+    specs = [
+        DataSpec(type_="NUMERICNOMINAL", layer="upper", data=PIXELS[:half]),
+        DataSpec(type_="NUMERICNOMINAL", layer="lower", data=PIXELS[half:]),
+        DataSpec(type_="NUMERICNOMINAL", layer="out", data="place", nominals="place"),
+    ]
+    optimizer = Optimizer(
+        algorithm=AdamSolver(learning_rate=0.01), max_epochs=8, mini_batch_size=10, seed=5
+    )
+
+    trained = model.fit("bars", data_specs=specs, optimizer=optimizer, seed=5)
+    scored = model.predict("bars")
+
+    assert (trained.severity, scored.severity) == (0, 0), (trained.messages, scored.messages)
+    info = scored["ScoreInfo"].set_index("Descr")["Value"]
+    assert float(info["Misclassification Error (%)"]) < 5
 
 
 def test_a_learning_rate_follows_its_schedule(cas: Any, bars: Any) -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from actions import run_action
 from actions.context import Context
-from actions.errors import InvalidFile
+from actions.errors import InvalidFile, InvalidParameters
 from actions.memory import MemoryStores
-from engine.errors import Cancelled
+from engine.errors import Cancelled, DeviceError, NotSupportedError
 from tests.actions.conftest import Run
 from tests.actions.house import nothing_changes, rows_of
 
@@ -78,3 +78,29 @@ def test_cancelling_leaves_nothing_behind(ctx: Context, stores: MemoryStores) ->
         run_action(
             stopped, "astore.score", {"table": "pictures", "rstore": "net_store", "casOut": "x"}
         )
+
+
+def options(**given: object) -> list[dict[str, object]]:
+    return [{"name": name, "value": value} for name, value in given.items()]
+
+
+def test_options_of_a_store_name_the_graphics_processor(run: Run, ctx: Context) -> None:
+    raw = {"table": "pictures", "rstore": "net_store"}
+    run("astore.score", **raw, casOut="first")
+
+    run("astore.score", **raw, casOut="second", options=options(useGPU="0", nDevices=1))
+
+    assert rows_of(ctx, "first") == rows_of(ctx, "second")
+    with pytest.raises(DeviceError, match=r"^device got 'cuda:63', expected one of "):
+        run("astore.score", **raw, casOut="x", options=options(usegpu="1", DEVICE0="63"))
+    with pytest.raises(NotSupportedError, match=r"^parameter 'gpu' got more than one device"):
+        run("astore.score", **raw, casOut="x", options=options(usegpu=True, ndevices=2))
+
+
+def test_an_option_that_is_no_number_is_refused(run: Run) -> None:
+    with pytest.raises(InvalidParameters) as caught:
+        run("astore.score", table="pictures", rstore="net_store", casOut="x", options=options(usegpu="yes"))
+
+    assert caught.value.message == (
+        "parameter 'options' got 'yes' for USEGPU, expected a number from 0"
+    )
