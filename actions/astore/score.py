@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from actions.context import Context
-from actions.errors import InvalidParameters
 from actions.deeplearn.dl_score import ScoreOptions
 from actions.deeplearn.processors import Gpu, GpuParameter, device_name, threads_of
 from actions.deeplearn.scoring import Scoring
 from actions.deeplearn.sources import FileSource
+from actions.errors import InvalidParameters
 from actions.model_files import open_store
 from actions.params import ActionParams, OutTable, TableRef, Variable
 from actions.registry import action

@@ -4,6 +4,7 @@ from actions.builtin import (
     about,
     action_set_info,
     cas_common,
+    drop_action_set,
     get_license_info,
     help,  # noqa: A004 - the action's name
     list_actions,
@@ -20,6 +21,7 @@ __all__ = [
     "about",
     "action_set_info",
     "cas_common",
+    "drop_action_set",
     "get_license_info",
     "help",
     "list_actions",

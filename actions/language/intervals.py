@@ -1,4 +1,4 @@
-"""Intervals of time such as ``month2`` or ``dtday``: numbered one after the other, with a beginning.
+"""Intervals of time such as ``month2`` or ``dtday``: numbered in order, each with a beginning.
 
 Dates are days since 1960-01-01, moments are seconds since then. The names with ``dt`` divide
 moments by the calendar, those without divide dates; seconds, minutes and hours divide moments.

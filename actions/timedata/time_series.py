@@ -153,7 +153,7 @@ def time_series(ctx: Context, p: TimeSeriesParams) -> ActionResult:
                 f"expected at most {MOST_ROWS}",
                 limit=MOST_ROWS,
             )
-        schema = _schema(p, found)
+        schema = _schema(found)
         batches = _batches(found, groups, interval, schema)
         tables = [store_rows(ctx, schema, batches, p.cas_out.output)]
         if p.sum_out is not None:
@@ -237,7 +237,7 @@ def _covered(p: TimeSeriesParams, groups: list[Accumulated]) -> list[Accumulated
     ]
 
 
-def _schema(p: TimeSeriesParams, found: Study) -> pa.Schema:
+def _schema(found: Study) -> pa.Schema:
     fields = [pa.field(each.name, each.type) for each in (*found.by, found.inputs[0])]
     return pa.schema([*fields, *(pa.field(each.name, pa.float64()) for each in found.inputs[1:])])
 

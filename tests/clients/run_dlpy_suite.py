@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Dict, List
 from xml.etree import ElementTree
 
-import stand_ins
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.clients import stand_ins
 
 HERE = Path(__file__).resolve().parent
 COMMAND = os.environ.get("CASTORCH_COMMAND", str(HERE.parents[1] / ".venv" / "bin" / "castorch"))

@@ -5,7 +5,7 @@ show that calls work, and no more.
 """
 
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import numpy as np
 from PIL import Image
@@ -21,8 +21,9 @@ Box = Tuple[str, int, int, int, int]
 
 def make(data: Path) -> None:
     """Make the folders that are missing in a folder of data."""
-    wanted = {
-        "giraffe_dolphin_small": lambda at: labelled(at, ("Dolphin", "Giraffe"), 10, 300),
+    wanted: Dict[str, Callable[[Path], None]] = {
+        "giraffe_dolphin_small": lambda at: labelled(at, ("Dolphin", "Giraffe"), 30, 300),
+        "imageCaptioning_images": lambda at: labelled(at, ("scene",), 6, 224),
         "DogBreed_small": lambda at: labelled(at, BREEDS, 6, 80),
         "segmentation_data": segmented,
         "dlpy_obj_det_test": detected,

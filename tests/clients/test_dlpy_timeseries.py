@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from dlpy import Sequential
 from dlpy.layers import InputLayer, OutputLayer, Recurrent
-from dlpy.model import AdamSolver, Optimizer, Sequence as SequenceOptions
+from dlpy.model import AdamSolver, Optimizer
+from dlpy.model import Sequence as SequenceOptions
 from dlpy.timeseries import TimeseriesTable
 
 START = datetime.date(2024, 1, 30)  # so that a leap day is in between
@@ -72,7 +73,10 @@ def test_rows_are_accumulated_day_by_day(days: Any) -> None:
 
 def test_moments_are_accumulated_by_the_hour(cas: Any) -> None:
     frame = pd.DataFrame(
-        {"at": ["2024-03-01 10:05:00", "2024-03-01 10:55:00", "2024-03-01 12:00:00"], "x": [1, 3, 5]}
+        {
+            "at": ["2024-03-01 10:05:00", "2024-03-01 10:55:00", "2024-03-01 12:00:00"],
+            "x": [1, 3, 5],
+        }
     )
     cas.upload_frame(frame, casout={"name": "hours", "replace": True})
     hours = TimeseriesTable.from_table(cas.CASTable("hours"))

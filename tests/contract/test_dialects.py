@@ -25,16 +25,16 @@ UPLOAD = "table.upload"
 MOVING = re.compile(r"time|uuid|id$|^used$|^created$|^version$|cpu|seconds", re.IGNORECASE)
 """Columns, values and parts of log lines that differ from call to call."""
 
-NUMBERS = re.compile(r"\d+\.\d+ s\b|job \w+|[0-9a-f]{32}|[0-9a-f-]{36}")
+NUMBERS = re.compile(
+    r"\d+\.\d+ s\b|job \w+|[0-9a-f]{32}|\d{4}-\d\d-\d\dT[\d:.]+(\+00:00)?|[0-9a-f-]{36}"
+)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A server that both dialects ask, and what the examples are about."""
     folder = tmp_path_factory.mktemp("dialects")
-    settings = settings_in(
-        folder, extensions=(), workers=1, poll_s=0.05, caslib_roots=(folder,)
-    )
+    settings = settings_in(folder, extensions=(), workers=1, poll_s=0.05, caslib_roots=(folder,))
     with running(settings) as server:
         yield World(server, folder / "shelf")
 

@@ -17,6 +17,7 @@ ACTION_NAMES = {
     "builtins.about",
     "builtins.actionSetInfo",
     "builtins.casCommon",
+    "builtins.dropActionSet",
     "builtins.getLicenseInfo",
     "builtins.help",
     "builtins.listActions",

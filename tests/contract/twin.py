@@ -2,12 +2,12 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import httpx
 import numpy as np
 
 from tests.actions.house import picture
@@ -50,6 +50,10 @@ TRAINED: dict[str, Body] = {
 }
 
 
+WAIT_S = 600.0
+"""Time an answer may take: a training waits for its worker to start."""
+
+
 class World:
     """What examples are about, made once and kept for all; sessions get copies of what they name.
 
@@ -62,6 +66,7 @@ class World:
 
     def __init__(self, server: Running, shelf: Path) -> None:
         self.client = server.client
+        self.client.timeout = WAIT_S
         self.shelf = shelf
         shelf.mkdir(exist_ok=True)
         header = self.session("maker")
@@ -104,7 +109,9 @@ class World:
         self.client.put(f"/v1/tables/{name}", content=text, headers=header).raise_for_status()
 
     def fill(self) -> None:
-        """Write the files that examples read."""
+        """Write the files that examples read, and take away what others have written."""
+        for each in self.public.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
         (self.public / "points.csv").write_text(CSV)
         (self.public / "vectors.txt").write_text("the 0.5 -1\ncat 2 0.25\n")
         (self.public / "digits.idx").write_bytes(
@@ -113,7 +120,9 @@ class World:
         (self.public / "boxes").mkdir(exist_ok=True)
         (self.public / "boxes" / "1.txt").write_text("1 0.5 0.5 0.25 0.5\n")
         shades = np.random.default_rng(1).integers(0, 256, (4, 6, 6))
-        files = [(f"looks/{('up', 'down')[at % 2]}/{at}.png", each) for at, each in enumerate(shades)]
+        files = [
+            (f"looks/{('up', 'down')[at % 2]}/{at}.png", each) for at, each in enumerate(shades)
+        ]
         files += [(f"pets/{label}/1.png", np.zeros((4, 4))) for label in ("cat", "dog")]
         for name, pixels in [*files, ("single/cat/1.png", shades[0])]:
             path = self.public / name

@@ -99,7 +99,13 @@ def test_options_of_a_store_name_the_graphics_processor(run: Run, ctx: Context) 
 
 def test_an_option_that_is_no_number_is_refused(run: Run) -> None:
     with pytest.raises(InvalidParameters) as caught:
-        run("astore.score", table="pictures", rstore="net_store", casOut="x", options=options(usegpu="yes"))
+        run(
+            "astore.score",
+            table="pictures",
+            rstore="net_store",
+            casOut="x",
+            options=options(usegpu="yes"),
+        )
 
     assert caught.value.message == (
         "parameter 'options' got 'yes' for USEGPU, expected a number from 0"

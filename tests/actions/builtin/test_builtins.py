@@ -67,6 +67,24 @@ def test_a_set_is_loaded_once(stores: MemoryStores) -> None:
     assert {row["actionset"]: row["loaded"] for row in info}["deepLearn"] == 1
 
 
+def test_a_set_that_was_loaded_is_dropped_and_others_stay(stores: MemoryStores) -> None:
+    def call(action: str, **raw: Json) -> ActionResult:
+        return run_action(stores.context(), action, raw)
+
+    for name in ("deepLearn", "image"):
+        call("builtins.loadActionSet", actionSet=name)
+
+    first = call("builtins.dropActionSet", actionSet="deeplearn")
+    second = call("builtins.dropActionSet", actionSet="deeplearn")
+    call("builtins.dropActionSet", actionSet="table")
+
+    assert [each.text for each in first.messages] == ["Dropped action set 'deepLearn'."]
+    assert (first.values, second.messages) == ({"actionset": "deepLearn"}, ())
+    for name, is_loaded in (("deepLearn", False), ("image", True), ("table", True)):
+        found = call("builtins.queryActionSet", actionSet=name).values
+        assert found == {name: is_loaded}
+
+
 def test_a_name_is_known_with_and_without_its_set(run: Run) -> None:
     found = {"name": "FETCH", "actionSet": "table", "action": "fetch"}
     assert run("builtins.queryName", name="FETCH").values == found

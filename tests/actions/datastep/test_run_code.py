@@ -342,9 +342,7 @@ class TestFormats:
 
         assert rows == [((date(2024, 1, 31) - date(1960, 1, 1)).days,)]
 
-    def test_a_date_keeps_its_type_in_another_format_of_dates(
-        self, run: Run, ctx: Context
-    ) -> None:
+    def test_a_date_keeps_its_type_in_another_format_of_dates(self, run: Run, ctx: Context) -> None:
         rows = made(run, ctx, "data o; set t(keep=d); format d mmddyy10.; if _n_ = 1; run;")
 
         assert rows == [(date(2024, 1, 31),)]

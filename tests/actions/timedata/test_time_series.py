@@ -53,7 +53,8 @@ def test_values_are_summed_day_by_day_and_days_without_rows_are_missing(
 
 
 @pytest.mark.parametrize(
-    ("trim", "days"), [("BOTH", [29]), ("LEFT", [29, 1]), ("RIGHT", [28, 29]), ("NONE", [28, 29, 1])]
+    ("trim", "days"),
+    [("BOTH", [29]), ("LEFT", [29, 1]), ("RIGHT", [28, 29]), ("NONE", [28, 29, 1])],
 )
 def test_groups_begin_and_end_together_unless_they_are_trimmed(
     ctx: Context, run: Run, trim: str, days: list[int]
@@ -83,9 +84,7 @@ def test_groups_begin_and_end_together_unless_they_are_trimmed(
         ("uss", 102.0),
     ],
 )
-def test_values_are_accumulated_as_asked(
-    ctx: Context, run: Run, acc: str, expected: float
-) -> None:
+def test_values_are_accumulated_as_asked(ctx: Context, run: Run, acc: str, expected: float) -> None:
     # 9 comes first in time, 2 last; 1, 4, 2 and 9 deviate from their mean of 4 by -3, 0, -2 and 5
     moments = [datetime(2024, 1, 1, hour) for hour in (7, 8, 9, 6, 7)]  # noqa: DTZ001
     put(ctx, "day", {"at": moments, "x": [1.0, 4.0, 2.0, 9.0, None]})
@@ -107,9 +106,7 @@ def test_values_are_accumulated_as_asked(
 def test_steps_of_several_months_begin_with_the_first(ctx: Context, run: Run) -> None:
     put(ctx, "t", {"day": [date(2023, 12, 31), date(2024, 5, 2)], "x": [1.0, 2.0]})
 
-    run(
-        "timeData.timeSeries", table="t", timeId="day", series="x", interval="qtr", casOut="series"
-    )
+    run("timeData.timeSeries", table="t", timeId="day", series="x", interval="qtr", casOut="series")
 
     assert shown(ctx) == [
         (date(2023, 10, 1), 1.0),
@@ -123,12 +120,28 @@ def test_a_summary_has_a_row_for_every_series(ctx: Context, run: Run) -> None:
 
     assert rows_of(ctx, "summary") == [
         {
-            **{"shop": "a", "_NAME_": "sold", "NOBS": 3, "N": 2, "NMISS": 1, "MIN": 2.0},
-            **{"MAX": 5.0, "MEAN": 3.5, "STDDEV": pytest.approx(4.5**0.5), "SUM": 7.0},
+            "shop": "a",
+            "_NAME_": "sold",
+            "NOBS": 3,
+            "N": 2,
+            "NMISS": 1,
+            "MIN": 2.0,
+            "MAX": 5.0,
+            "MEAN": 3.5,
+            "STDDEV": pytest.approx(4.5**0.5),
+            "SUM": 7.0,
         },
         {
-            **{"shop": "b", "_NAME_": "sold", "NOBS": 1, "N": 1, "NMISS": 0, "MIN": 7.0},
-            **{"MAX": 7.0, "MEAN": 7.0, "STDDEV": None, "SUM": 7.0},
+            "shop": "b",
+            "_NAME_": "sold",
+            "NOBS": 1,
+            "N": 1,
+            "NMISS": 0,
+            "MIN": 7.0,
+            "MAX": 7.0,
+            "MEAN": 7.0,
+            "STDDEV": None,
+            "SUM": 7.0,
         },
     ]
 
