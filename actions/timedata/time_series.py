@@ -1,6 +1,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -76,7 +76,9 @@ class SeriesSpec(ActionParams):
     """A column whose values are accumulated."""
 
     shorthand = "name"
-    later = ("setMissing", "zeroMiss")
+    later: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("setMissing", "zeroMiss"), "a step without values is missing"
+    )
 
     name: str
     """The column, of numbers."""
@@ -87,7 +89,13 @@ class SeriesSpec(ActionParams):
 class TimeSeriesParams(ActionParams):
     """Parameters of timeData.timeSeries."""
 
-    later = ("align", "boundaryAlign", "seasonality", "tStart", "tEnd", "setMissing", "corrOut")
+    later: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("align", "boundaryAlign"), "a step is told by its beginning"),
+        **dict.fromkeys(("tStart", "tEnd"), "series begin and end with their rows"),
+        "setMissing": "a step without values is missing",
+        "seasonality": "no season is fitted",
+        "corrOut": "no correlations are computed",
+    }
 
     table: TableRef
     """The table; each group of its ``groupBy`` is a series of its own."""

@@ -330,7 +330,10 @@ BAD: list[tuple[bytes, dict[str, Any], type[EngineError], str]] = [
         zipped({"a/x.png": b"no image"}),
         {},
         InvalidFile,
-        r"^image 'a/x.png' cannot be decoded, expected one of PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM$",
+        (
+            r"^image 'a/x.png' cannot be decoded, expected one of PNG, JPEG, BMP, GIF, TIFF, "
+            r"WEBP, PPM$"
+        ),
     ),
     (
         zipped({"a/x.png": picture(np.arange(4096).reshape(64, 64) % 251)[:200]}),
