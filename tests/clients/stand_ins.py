@@ -45,7 +45,7 @@ def labelled(at: Path, labels: Tuple[str, ...], count: int, side: int) -> None:
     for label in labels:
         (at / label).mkdir(parents=True)
         for number in range(count):
-            noise(number, side).save(at / label / "{}_{}.jpg".format(label, number))
+            noise(number, side).save(at / label / "{}_{}.jpg".format(label.lower(), number))
 
 
 def segmented(at: Path) -> None:
