@@ -61,13 +61,13 @@ def test_patches_and_mutations_are_made(images: Any) -> None:
 def test_images_are_split_and_put_together_again(images: Any, cas: Any) -> None:
     images.as_patches(width=8, height=6, step_size=4)
 
-    train, test = two_way_split(images, test_rate=25, seed=3)
-    parts = three_way_split(images, valid_rate=25, test_rate=25, seed=3, columns=["_filename_1"])
+    train, test = two_way_split(images, test_rate=25, seed=3, columns=["_filename_1"])
+    parts = three_way_split(images, valid_rate=25, test_rate=25, seed=3)
 
     assert isinstance(train, ImageTable)
     assert (len(train), len(test)) == (18, 6)
     assert sorted(len(each) for each in parts) == [6, 6, 12]
     assert list(train.label_freq["Frequency"]) == [9, 9]  # both labels in the same share
-    fetched = [cas.fetch(part.name, to=24, fetchvars="_filename_1")["Fetch"] for part in parts]
-    names = [name for rows in fetched for name in rows["_filename_1"]]
+    fetched = [cas.fetch(part.name, to=24, fetchvars="_filename_1") for part in (train, test)]
+    names = [name for each in fetched for name in each["Fetch"]["_filename_1"]]
     assert len(set(names)) == len(names) == 24
