@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -42,6 +42,10 @@ class TopKParams(ActionParams):
     """A table for the values, which are then not part of the answer."""
 
 
+COLUMNS_AT_ONCE = 256
+"""Columns in one query."""
+
+
 @action("simple.topK")
 def top_k(ctx: Context, p: TopKParams) -> ActionResult:
     """Return the first and the last values of columns, by size or by how often they occur.
@@ -58,10 +62,12 @@ def top_k(ctx: Context, p: TopKParams) -> ActionResult:
     with study(ctx, p.table, p.inputs) as found:
         rows: dict[int, list[list[Cell]]] = {group.number: [] for group in found.groups}
         misc: dict[int, list[list[Cell]]] = {group.number: [] for group in found.groups}
+        told = _levels(p, found)
         for column in found.inputs:
-            for number, levels in found.by_group(_sql(p, column)).items():
-                rows[number] += _ranked(p, found, column, levels)
-                misc[number].append(_rest(p, column, levels))
+            for group in found.groups:
+                levels = told.get((group.number, column.sql), [])
+                rows[group.number] += _ranked(p, found, column, levels)
+                misc[group.number].append(_rest(p, column, levels))
         columns = (
             ("Column", "string"),
             *level_columns(found.inputs),
@@ -97,30 +103,48 @@ def top_k(ctx: Context, p: TopKParams) -> ActionResult:
         )
 
 
-def _sql(p: TopKParams, column: Input) -> str:
-    """Return the query of the values that may be told.
+def _levels(p: TopKParams, found: Study) -> dict[tuple[int, str], list[tuple[Any, ...]]]:
+    """Return the values that may be told, by the group and the column.
 
-    A row is the group, the value, how often it occurs, its places from the top and the bottom, how
-    many values the group has and in how many rows, and how many values are as frequent as the last
-    one of the top.
+    Many columns are asked for at once, as a query costs more than the values of a small table.
     """
-    c = column.sql
-    key = "n" if p.order == "FREQ" else c
-    top = f"{key} DESC NULLS LAST" + (f", {c} NULLS FIRST" if p.order == "FREQ" else "")
-    bottom = f"{key} NULLS FIRST" + (f", {c} NULLS FIRST" if p.order == "FREQ" else "")
-    where = "" if p.include_missing else f"WHERE {c} IS NOT NULL"
+    levels: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
+    for is_number in (True, False):
+        columns = [each.sql for each in found.inputs if each.is_number == is_number]
+        for first in range(0, len(columns), COLUMNS_AT_ONCE):
+            for group, column, *level in found.ask(
+                _sql(p, columns[first : first + COLUMNS_AT_ONCE])
+            ):
+                levels.setdefault((group, column), []).append(tuple(level))
+    return levels
+
+
+def _sql(p: TopKParams, columns: Sequence[str]) -> str:
+    """Return the query of the values that may be told, of columns that hold the same kind.
+
+    A row is the group, the column, the value, how often it occurs, its places from the top and the
+    bottom, how many values the group has and in how many rows, and how many values are as frequent
+    as the last one of the top.
+    """
+    key = "n" if p.order == "FREQ" else "v"
+    top = f"{key} DESC NULLS LAST" + (", v NULLS FIRST" if p.order == "FREQ" else "")
+    bottom = f"{key} NULLS FIRST" + (", v NULLS FIRST" if p.order == "FREQ" else "")
+    where = "" if p.include_missing else "WHERE v IS NOT NULL"
     ties = p.max_tie if p.order == "FREQ" and p.top_k else 0
+    names = ", ".join(columns)
     return (
-        f"WITH level AS (SELECT g, {c}, count(*) AS n FROM rows {where} GROUP BY g, {c}), "  # noqa: S608 - our names
+        f"WITH cells AS (SELECT g, k, v FROM (SELECT g, {names} FROM rows) "  # noqa: S608 - our names
+        f"UNPIVOT INCLUDE NULLS (v FOR k IN ({names}))), "
+        f"level AS (SELECT g, k, v, count(*) AS n FROM cells {where} GROUP BY g, k, v), "
         "ranked AS (SELECT *, "
-        f"row_number() OVER (PARTITION BY g ORDER BY {top}) AS t, "
-        f"row_number() OVER (PARTITION BY g ORDER BY {bottom}) AS b, "
-        "count(*) OVER (PARTITION BY g) AS levels, sum(n) OVER (PARTITION BY g) AS total "
+        f"row_number() OVER (PARTITION BY g, k ORDER BY {top}) AS t, "
+        f"row_number() OVER (PARTITION BY g, k ORDER BY {bottom}) AS b, "
+        "count(*) OVER (PARTITION BY g, k) AS levels, sum(n) OVER (PARTITION BY g, k) AS total "
         "FROM level), "
-        f"last AS (SELECT g, n AS tied FROM ranked WHERE t = {max(p.top_k, 1)}) "
-        f"SELECT g, {c}, n, t, b, levels, total FROM ranked LEFT JOIN last USING (g) "
+        f"last AS (SELECT g, k, n AS tied FROM ranked WHERE t = {max(p.top_k, 1)}) "
+        "SELECT g, k, v, n, t, b, levels, total FROM ranked LEFT JOIN last USING (g, k) "
         f"WHERE t <= {p.top_k} OR b <= {p.bottom_k} "
-        f"OR (n = tied AND t <= {p.top_k + ties}) ORDER BY g, t"
+        f"OR (n = tied AND t <= {p.top_k + ties}) ORDER BY g, k, t"
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from actions.context import Context
 from actions.errors import InvalidParameters, TooLarge
-from actions.simple import cross_tab
+from actions.simple import cross_tab, top_k
 from tests.actions.house import Run, put, rows_of
 
 
@@ -286,3 +286,24 @@ class TestGroups:
 
         with pytest.raises(InvalidParameters, match=message):
             run("simple.groupByInfo", table="pets")
+
+
+def test_more_columns_than_one_query_takes_have_their_first_and_last_value(
+    ctx: Context, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(top_k, "COLUMNS_AT_ONCE", 2)
+    put(
+        ctx,
+        "wide",
+        {"a": [3.0, 1.0], "s": ["x", None], "b": [1, 7], "c": [True, False], "g": [1, 2]},
+    )
+
+    table = run("simple.topK", table="wide", topK=1, bottomK=1).tables["Topk"]
+
+    assert [(r["Column"], r["NumVar"], r["CharVar"], r["Score"]) for r in table.records()] == [
+        *(("a", 3.0, "", 1.0), ("a", 1.0, "", 1.0)),
+        *(("s", None, "x", 1.0), ("s", None, "", 1.0)),
+        *(("b", 7.0, "", 1.0), ("b", 1.0, "", 1.0)),
+        *(("c", 1.0, "", 1.0), ("c", 0.0, "", 1.0)),
+        *(("g", 2.0, "", 1.0), ("g", 1.0, "", 1.0)),
+    ]
