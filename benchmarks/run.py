@@ -14,6 +14,7 @@ SCRIPTS = (
     "score_jpeg.py",
     "peak_memory.py",
     "weight_store.py",
+    "service_overhead.py",
     "profiles.py",
     "gpu_resnet50.py",
     "gpu_mnist.py",

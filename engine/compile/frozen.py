@@ -6,7 +6,7 @@ processors; the compiler needs a C++ compiler.
 Source: torch, "AOTInductor: Ahead-Of-Time Compilation for Torch.Export-ed Models".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.compile.lower import CompiledModel
-
-IMAGE_AXES = 4
+from engine.graph.declaration import declared
 
 ENDING = ".pt2"
 """Of files that hold a frozen network."""
@@ -29,18 +28,17 @@ Program = Callable[..., Any]
 class FrozenModel:
     """A frozen network; rows that are missing to its number are filled up and cut off again."""
 
-    def __init__(self, program: Program, rows: int, inputs: Sequence[str], outputs: Sequence[str]):
+    def __init__(self, program: Program, rows: int, model: CompiledModel) -> None:
         self.program = program
         self.rows = rows
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
+        self.model = model
 
     def __call__(self, inputs: Values) -> dict[str, Tensor]:
         """Return the raw outputs, by name, of at most ``rows`` rows."""
-        values = [inputs[name] for name in self.inputs]
-        rows = len(values[0])
-        results = self.program(*(laid_out(filled(value, self.rows)) for value in values))
-        return {name: result[:rows] for name, result in zip(self.outputs, results, strict=True)}
+        rows = len(inputs[self.model.inputs[0]])
+        results = self.program(*_given(self.model, inputs, self.rows))
+        names = zip(self.model.outputs, results, strict=True)
+        return {name: result[:rows] for name, result in names}
 
 
 class _Network(nn.Module):
@@ -60,12 +58,13 @@ def can_freeze(model: CompiledModel) -> bool:
     return model.device.type == "cpu" and not model.sequences
 
 
-def freeze(model: CompiledModel, example: Values, path: Path) -> FrozenModel:
-    """Compile a model for scoring as many rows as an example has, and keep it as a file.
+def freeze(model: CompiledModel, example: Values, rows: int, path: Path) -> FrozenModel:
+    """Compile a model for scoring so many rows at a time, and keep it as a file.
 
     Args:
         model: in evaluation; see ``can_freeze``.
-        example: values of the input layers.
+        example: values of the input layers, of at most so many rows.
+        rows: of one call.
         path: where the file goes; there is none, or the whole of it.
 
     Raises:
@@ -73,7 +72,7 @@ def freeze(model: CompiledModel, example: Values, path: Path) -> FrozenModel:
     """
     from torch import _inductor as inductor  # takes a second, which few processes need to pay
 
-    values = tuple(laid_out(example[name]) for name in model.inputs)
+    values = _given(model, example, rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent) as folder, torch.no_grad():
         exported = torch.export.export(_Network(model.module), values)
@@ -83,14 +82,14 @@ def freeze(model: CompiledModel, example: Values, path: Path) -> FrozenModel:
             inductor_configs={"freezing": True},
         )
         Path(made).replace(path)
-    return thawed(model, len(values[0]), path)
+    return thawed(model, rows, path)
 
 
 def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
     """Load a file that ``freeze`` left.
 
     Args:
-        model: whose declaration it was made of.
+        model: that it was made of, or one of the same declaration.
         rows: for which it was made.
         path: of the file.
 
@@ -101,7 +100,7 @@ def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
 
     program = inductor.aoti_load_package(str(path))
     path.touch()
-    return FrozenModel(program, rows, model.inputs, model.outputs)
+    return FrozenModel(program, rows, model)
 
 
 def file_name(model: CompiledModel, weights: str, rows: int) -> str:
@@ -112,7 +111,8 @@ def file_name(model: CompiledModel, weights: str, rows: int) -> str:
         weights: a name of its weights that no others have.
         rows: of one call.
     """
-    facts = (weights, rows, model.outputs, model.options, machine())
+    layers = declared(model.graph)
+    facts = (weights, rows, layers, model.outputs, model.options, model.channels_last, machine())
     return sha256(repr(facts).encode()).hexdigest()[:32] + ENDING
 
 
@@ -132,11 +132,9 @@ def remove_oldest(folder: Path, most_bytes: int) -> None:
             file.unlink(missing_ok=True)
 
 
-def laid_out(value: Tensor) -> Tensor:
-    """Return the values of an input layer as frozen networks want them: images channels-last."""
-    is_image = value.dim() == IMAGE_AXES
-    order = torch.channels_last if is_image else torch.contiguous_format
-    return value.contiguous(memory_format=order)
+def _given(model: CompiledModel, inputs: Values, rows: int) -> tuple[Tensor, ...]:
+    """Return what a frozen network is called with: always of the same shapes and strides."""
+    return tuple(model.laid_out(filled(inputs[name], rows)) for name in model.inputs)
 
 
 def filled(value: Tensor, rows: int) -> Tensor:

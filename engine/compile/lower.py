@@ -94,13 +94,17 @@ class CompiledModel:
                 got=list(inputs),
                 expected=list(self.inputs),
             ) from error
-        if self.channels_last:
-            values = [_channels_last(value) for value in values]
+        values = [self.laid_out(value) for value in values]
         lengths = [_lengths(inputs, name, steps) for name, steps in self.sequences.items()]
         results = self.module(*values, *lengths)
         if self.module.training and self.moments.layers:
             self.moments.pool(len(values[0]))
         return dict(zip(self.outputs, results, strict=True))
+
+    def laid_out(self, value: Tensor) -> Tensor:
+        """Return values of an input layer in the order of memory that the model computes in."""
+        is_image = self.channels_last and value.dim() == IMAGE_BATCH_AXES
+        return value.contiguous(memory_format=torch.channels_last) if is_image else value
 
     def loss_scale(self, task: str) -> float:
         """Return the factor of a task layer's loss."""
@@ -253,9 +257,3 @@ def _laid(filters: Tensor, order: torch.memory_format) -> Tensor:
     that pools them, would run in the slower order.
     """
     return torch.empty_like(filters, memory_format=order).copy_(filters)
-
-
-def _channels_last(value: Tensor) -> Tensor:
-    if value.dim() != IMAGE_BATCH_AXES:
-        return value
-    return value.contiguous(memory_format=torch.channels_last)

@@ -1,5 +1,6 @@
 """Rewrites of a compiled model that keep its numbers and save time."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -32,10 +33,7 @@ def fold_batch_norm(model: CompiledModel) -> CompiledModel:
 
     Source: the affine map of rule B1 with stored statistics, multiplied out.
     """
-    root = nn.Module()
-    for name, module in model.module.named_children():
-        root.add_module(name, module)
-    calls = deepcopy(model.module.graph)
+    root, calls = _copied(model, lambda module: module)
     for node in list(calls.nodes):
         if node.op != "call_module":
             continue
@@ -46,6 +44,16 @@ def fold_batch_norm(model: CompiledModel) -> CompiledModel:
             node.replace_all_uses_with(source)
             calls.erase_node(node)
     return _for_scoring(model, root, calls)
+
+
+def _copied(
+    model: CompiledModel, change: Callable[[nn.Module], nn.Module]
+) -> tuple[nn.Module, fx.Graph]:
+    """Return the modules of the layers, each changed or itself, and the calls of them."""
+    root = nn.Module()
+    for name, module in model.module.named_children():
+        root.add_module(name, change(module))
+    return root, deepcopy(model.module.graph)
 
 
 def _for_scoring(model: CompiledModel, root: nn.Module, calls: fx.Graph) -> CompiledModel:
@@ -97,10 +105,7 @@ def slice_maxima(model: CompiledModel) -> CompiledModel:
     It is quicker as long as the model is not compiled. The rest shares its tensors with the given
     model; the result has no weight table.
     """
-    root = nn.Module()
-    for name, module in model.module.named_children():
-        root.add_module(name, _sliced(module))
-    return _for_scoring(model, root, deepcopy(model.module.graph))
+    return _for_scoring(model, *_copied(model, _sliced))
 
 
 def tile_convolutions(model: CompiledModel) -> CompiledModel:
@@ -109,13 +114,13 @@ def tile_convolutions(model: CompiledModel) -> CompiledModel:
     It is once the model is compiled. The rest shares its tensors with the given model; the result
     has no weight table.
     """
-    root = nn.Module()
-    for name, module in model.module.named_children():
-        if isinstance(module, Convolution2d) and gains_by_tiles(module):
-            root.add_module(name, WinogradConvolution2d(module))
-        else:
-            root.add_module(name, module)
-    return _for_scoring(model, root, deepcopy(model.module.graph))
+    return _for_scoring(model, *_copied(model, _tiled))
+
+
+def _tiled(module: nn.Module) -> nn.Module:
+    if isinstance(module, Convolution2d) and gains_by_tiles(module):
+        return WinogradConvolution2d(module)
+    return module
 
 
 def gains_by_tiles(module: Convolution2d) -> bool:

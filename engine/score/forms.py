@@ -9,7 +9,7 @@ only once that is paid back, and kept with what was measured.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -23,7 +23,6 @@ from engine.compile.frozen import (
     FrozenModel,
     can_freeze,
     file_name,
-    filled,
     freeze,
     remove_oldest,
     thawed,
@@ -72,7 +71,6 @@ MOST_WEIGHTS = 1 << 26
 MOST_BYTES = 2 << 30
 """Of frozen networks that are kept."""
 
-FormName = Literal["plain", "folded", "frozen"]
 Values = Mapping[str, Tensor]
 Outputs = Mapping[str, Tensor]
 Form = Callable[[Values], Outputs]
@@ -83,7 +81,7 @@ class Record(BaseModel):
     """What scorings with some weights have found out on a machine.
 
     Attributes:
-        form: the quickest form; empty where there was no trial.
+        form: the one to take; empty where the frozen one was not tried yet.
         spent_s: seconds of computing in another form than the frozen one.
         folded_us: microseconds a row took in the form that was there before the trial.
         frozen_us: microseconds it takes frozen.
@@ -92,7 +90,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    form: FormName | Literal[""] = ""
+    form: Literal["", "folded", "frozen"] = ""
     spent_s: float = 0.0
     folded_us: float = 0.0
     frozen_us: float = 0.0
@@ -161,8 +159,12 @@ class Forward(Generic[T]):
         self.found = shop.record
         self.threads = torch.get_num_threads()
         self.is_settled = shop.folder is None or not can_freeze(model) or is_heavy(model)
-        folder = shop.folder or Path()
-        self.path = folder / file_name(model, shop.weights, batch_rows)
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the frozen form is kept, if there is a folder."""
+        name = file_name(self.plain, self.shop.weights, self.batch_rows)
+        return (self.shop.folder or Path()) / name
 
     def stream(self, parts: Iterable[T], *, lanes: int) -> Iterator[tuple[T, Outputs]]:
         """Yield parts with their raw outputs by name, in their order.
@@ -227,8 +229,10 @@ class Forward(Generic[T]):
         for part, outputs in self._one_by_one(islice(parts, TRIAL_PARTS), overlaps=True):
             rows += len(next(iter(outputs.values()), ()))
             yield part, outputs
-        seconds = (perf_counter() - start) / max(1, rows)
-        is_better = rows > 0 and seconds < GAIN * self.seconds_a_row
+        if not rows:
+            return
+        seconds = (perf_counter() - start) / rows
+        is_better = seconds < GAIN * self.seconds_a_row
         self.found = self.found.model_copy(
             update={
                 "form": "frozen" if is_better else "folded",
@@ -257,12 +261,13 @@ class Forward(Generic[T]):
     def _fold(self, values: Values) -> None:
         if not self.shop.folds:
             return
-        self.folded = fold_batch_norm(self.plain)
-        quick = slice_maxima(self.folded)
+        folded = fold_batch_norm(self.plain)
+        quick = slice_maxima(folded)
         few = {name: value[:CHECK_ROWS] for name, value in values.items()}
         with torch.inference_mode():
             found = difference(quick(few), self.plain(few))
         if found <= TOLERANCE:
+            self.folded = folded
             self.form = self.rest = quick
         else:
             LOG.warning("the folded form is not used, it differs by %.2g", found)
@@ -296,12 +301,13 @@ class Forward(Generic[T]):
             if is_known:
                 frozen = thawed(self.plain, self.batch_rows, self.path)
             else:
-                whole = {name: filled(each, self.batch_rows) for name, each in values.items()}
-                frozen = freeze(tile_convolutions(self.folded), whole, self.path)
+                tiled = tile_convolutions(self.folded)
+                frozen = freeze(tiled, values, self.batch_rows, self.path)
                 remove_oldest(self.path.parent, MOST_BYTES)
             result = frozen(values)
         except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
             LOG.warning("the network cannot be frozen: %s", str(error).partition("\n")[0])
+            self.found = self.found.model_copy(update={"form": "folded"})
             return None
         with torch.inference_mode():
             found = difference(result, self.form(values))

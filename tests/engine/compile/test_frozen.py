@@ -9,7 +9,6 @@ from engine.compile.frozen import (
     file_name,
     filled,
     freeze,
-    laid_out,
     remove_oldest,
     thawed,
 )
@@ -17,6 +16,7 @@ from engine.compile.lower import CompiledModel, compile_graph
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
+from engine.layers.activations import ActivationName
 from engine.layers.base import BuildOptions, Target
 from engine.layers.convolution import Convolution
 from engine.layers.input import Input
@@ -24,11 +24,11 @@ from engine.layers.output import Output
 from tests.engine.sequence_models import recurrent
 
 
-def network(outputs: tuple[str, ...] = ()) -> CompiledModel:
+def network(outputs: tuple[str, ...] = (), act: ActivationName = "AUTO") -> CompiledModel:
     graph = (
         Graph("net")
         .add("data", Input(n_channels=2, width=5, height=5, scale=1 / 255))
-        .add("conv", Convolution(n_filters=3), ["data"])
+        .add("conv", Convolution(n_filters=3, act=act), ["data"])
         .add("out", Output(), ["conv"])
     )
     bound = bind(graph, {}, {"out": Target("nominal", 3)})
@@ -47,7 +47,7 @@ def pixels(rows: int) -> dict[str, torch.Tensor]:
 def test_a_frozen_network_gives_the_same_numbers_also_from_its_file(tmp_path: Path) -> None:
     model, path = network(outputs=("conv",)), tmp_path / "kept" / "net.pt2"
 
-    frozen = freeze(model, pixels(8), path)
+    frozen = freeze(model, pixels(5), 8, path)
     again = thawed(model, 8, path)
 
     assert [each.name for each in path.parent.iterdir()] == ["net.pt2"]
@@ -67,10 +67,12 @@ def test_files_are_named_after_all_that_matters(monkeypatch: pytest.MonkeyPatch)
         file_name(model, "v", 8),
         file_name(model, "w", 9),
         file_name(network(outputs=("conv",)), "w", 8),
+        file_name(network(act="TANH"), "w", 8),
     }
     assert file_name(network(), "w", 8) in names
     monkeypatch.setattr("engine.compile.frozen.machine", lambda: "another")
-    assert len(names | {file_name(model, "w", 8)}) == 5
+    assert len(names) == 5
+    assert len(names | {file_name(model, "w", 8)}) == 6
 
 
 def test_sequences_are_not_frozen() -> None:
@@ -89,11 +91,6 @@ def test_missing_rows_are_filled_with_zeros() -> None:
     assert filled(torch.ones(2, 3), 4).tolist() == [[1.0] * 3] * 2 + [[0.0] * 3] * 2
     whole = torch.ones(2, 3)
     assert filled(whole, 2) is whole
-
-
-def test_images_are_laid_out_map_by_map_in_every_pixel() -> None:
-    assert laid_out(torch.ones(2, 3, 4, 5)).stride() == (60, 1, 15, 3)
-    assert laid_out(torch.ones(3, 2).t()).stride() == (3, 1)
 
 
 def test_the_files_used_longest_ago_are_removed(tmp_path: Path) -> None:

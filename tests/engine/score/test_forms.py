@@ -72,12 +72,15 @@ def freezing(
             assert len(values) == rows
             return [model({"data": values})["out"] + error]
 
-        return FrozenModel(program, rows, model.inputs, model.outputs)
+        return FrozenModel(program, rows, model)
 
-    def freeze(model: CompiledModel, example: Mapping[str, Tensor], path: Path) -> FrozenModel:
+    def freeze(
+        model: CompiledModel, example: Mapping[str, Tensor], rows: int, path: Path
+    ) -> FrozenModel:
+        assert len(example["data"]) <= rows
         calls.append("freeze")
         path.write_bytes(b"")
-        return frozen(model, len(example["data"]))
+        return frozen(model, rows)
 
     def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
         assert path.exists()
@@ -88,6 +91,14 @@ def freezing(
     monkeypatch.setattr(forms, "thawed", thawed)
     monkeypatch.setattr(forms, "GAIN", gain)
     return calls
+
+
+def spoilt(model: CompiledModel) -> CompiledModel:
+    """Return another model, as a fold that goes wrong would."""
+    del model
+    other = trained(PLAIN)
+    other.parameters("biases")[0].data.add_(1.0)
+    return other
 
 
 @pytest.mark.parametrize("lanes", [0, 1, 2])
@@ -118,12 +129,6 @@ def test_a_form_that_gives_other_numbers_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def spoilt(model: CompiledModel) -> CompiledModel:
-        del model
-        other = trained(PLAIN)
-        other.parameters("biases")[0].data.add_(1.0)
-        return other
-
     monkeypatch.setattr(forms, "fold_batch_norm", spoilt)
     own = forward(model, Shop())
 
@@ -214,14 +219,19 @@ def test_a_compiler_that_fails_is_told_and_done_without(
     torch.testing.assert_close(computed(own), expected, atol=1e-5, rtol=1e-5)
 
     assert caplog.messages == ["the network cannot be frozen: no C++ compiler"]
-    assert own.record.form == ""
+    assert own.record.form == "folded"  # and so not tried again
 
 
-def test_freezing_waits_until_it_is_paid_back(
-    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "value"), [("BASE_PRICE_S", 3600.0), ("MOST_WEIGHTS", 10)])
+def test_neither_short_tables_nor_heavy_networks_are_frozen(
+    model: CompiledModel,
+    eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: float,
 ) -> None:
     calls = freezing(monkeypatch)
-    monkeypatch.setattr(forms, "BASE_PRICE_S", 3600.0)
+    monkeypatch.setattr(forms, name, value)
     computed(forward(model, eager_shop))
     assert calls == []
 
@@ -237,15 +247,6 @@ def test_what_earlier_scorings_spent_counts(
         own = forward(model, shop)
         own.lanes_rows, own.lanes_s = 8, 8 * 3.0 / 1000  # 3 s for 1,000 rows
         assert own._is_due() is is_due
-
-
-def test_heavy_networks_are_not_frozen(
-    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = freezing(monkeypatch)
-    monkeypatch.setattr(forms, "MOST_WEIGHTS", 10)
-    computed(forward(model, eager_shop))
-    assert calls == []
 
 
 def test_parts_without_rows_are_passed_on(model: CompiledModel) -> None:
@@ -289,3 +290,27 @@ def test_items_are_left_where_they_are_once_it_is_over() -> None:
 def test_the_file_is_named_after_the_weights(model: CompiledModel, eager_shop: Shop) -> None:
     own = forward(model, eager_shop)
     assert own.path.name == file_name(model, "w", ROWS)
+
+
+def test_a_form_that_is_not_used_is_not_frozen_either(
+    model: CompiledModel, expected: Tensor, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = freezing(monkeypatch)
+    monkeypatch.setattr(forms, "fold_batch_norm", spoilt)
+    own = forward(model, eager_shop)
+
+    torch.testing.assert_close(computed(own), expected, atol=1e-5, rtol=1e-5)
+
+    assert calls == ["freeze"]
+    assert (own.record.form, own.record.difference < 1e-5) == ("frozen", True)
+
+
+def test_a_trial_without_rows_finds_nothing_out(
+    model: CompiledModel, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trial would begin behind the last part, as where a condition leaves most rows out."""
+    calls = freezing(monkeypatch)
+    own = forward(model, eager_shop)
+    parts = PARTS[:6]  # one is folded, four go through the lane, the last finds the forms equal
+    assert [part for part, _ in own.stream(parts, lanes=1)] == parts
+    assert (calls, own.record.form) == (["freeze"], "")
