@@ -11,16 +11,12 @@ from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
-from engine.modules.winograd import WinogradConvolution2d
+from engine.modules.winograd import SIDE, WinogradConvolution2d
 
-WINOGRAD = (3, 3)
-"""Filters that Winograd's form is for."""
-MANY_MAPS = 128
-"""Least maps and filters with which Winograd's form is the quicker one; measured with ResNet-18."""
+MANY_MAPS = 96
+"""Least maps and filters with which Winograd's form is the quicker one; measured."""
 SMALL = 3
 """Longest side of a window whose maximum is taken slice by slice; measured."""
-MOST_VALUES = 1 << 16
-"""Most values of its input for one row: tiles take four times their memory."""
 
 
 def fold_batch_norm(model: CompiledModel) -> CompiledModel:
@@ -66,14 +62,6 @@ def _for_scoring(model: CompiledModel, root: nn.Module, calls: fx.Graph) -> Comp
     return made
 
 
-def _sliced(module: nn.Module) -> nn.Module:
-    """Return the form of a pooling that is quicker where nobody asks where maxima are."""
-    if not isinstance(module, Pooling2d) or module.kind != "MAX" or module.dropout is not None:
-        return module
-    is_small = module.is_inside and max(module.kernel) <= SMALL
-    return SlicedMaximum(module) if is_small else module
-
-
 def _foldable(root: nn.Module, node: fx.Node) -> Convolution2d | Dense | None:
     """Return the module of a call that can take a scale and a shift into its weights."""
     if node.op != "call_module":
@@ -99,35 +87,34 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
     return folded
 
 
-def slice_maxima(model: CompiledModel) -> CompiledModel:
-    """Return a model for scoring alone, maxima of small windows taken slice by slice.
+def quicken(model: CompiledModel) -> CompiledModel:
+    """Return a model for scoring alone, of modules that are quicker where nobody trains.
 
-    It is quicker as long as the model is not compiled. The rest shares its tensors with the given
-    model; the result has no weight table.
+    Maxima of small windows are taken slice by slice, and convolutions of small filters over many
+    maps are in Winograd's form. The rest shares its tensors with the given model; the result has no
+    weight table.
     """
-    return _for_scoring(model, *_copied(model, _sliced))
+    return _for_scoring(model, *_copied(model, _quick))
 
 
-def tile_convolutions(model: CompiledModel) -> CompiledModel:
-    """Return a model for scoring alone, convolutions in Winograd's form where that is quicker.
-
-    It is once the model is compiled. The rest shares its tensors with the given model; the result
-    has no weight table.
-    """
-    return _for_scoring(model, *_copied(model, _tiled))
-
-
-def _tiled(module: nn.Module) -> nn.Module:
+def _quick(module: nn.Module) -> nn.Module:
+    if isinstance(module, Pooling2d) and gains_by_slices(module):
+        return SlicedMaximum(module)
     if isinstance(module, Convolution2d) and gains_by_tiles(module):
         return WinogradConvolution2d(module)
     return module
 
 
+def gains_by_slices(module: Pooling2d) -> bool:
+    """Return whether a pooling's maxima are quicker found slice by slice, not asking where."""
+    is_plain = module.kind == "MAX" and module.dropout is None
+    return is_plain and module.is_inside and max(module.kernel) <= SMALL
+
+
 def gains_by_tiles(module: Convolution2d) -> bool:
-    """Return whether Winograd's form of a convolution is quicker once it is compiled."""
+    """Return whether Winograd's form of a convolution is the quicker one."""
     filters, maps, height, width = module.weight.shape
     is_dense = (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
-    if (height, width) != WINOGRAD or not is_dense or module.columns_as_maps:
+    if (height, width) != (SIDE, SIDE) or not is_dense or module.columns_as_maps:
         return False
-    is_small = maps * module.image[0] * module.image[1] <= MOST_VALUES
-    return is_small and min(filters, maps) >= MANY_MAPS
+    return min(filters, maps) >= MANY_MAPS

@@ -69,9 +69,6 @@ class Convolution2d(Finish):
 
     Shapes: (N, C, H, W) → (N, F, H', W'); ``weight`` (F, C / groups, kernel height, kernel width),
     ``bias`` (F,).
-
-    Attributes:
-        image: H and W.
     """
 
     bias: Tensor | None
@@ -86,7 +83,6 @@ class Convolution2d(Finish):
         bias: bool,
     ) -> None:
         super().__init__(activation, dropout)
-        self.image = (windows.height.size, windows.width.size)
         self.stride = (windows.height.stride, windows.width.stride)
         self.padding = split_padding(windows.height, windows.width)
         self.dilation = windows.dilation

@@ -1,8 +1,9 @@
-"""The form of a network that scores: as it was compiled, folded, or frozen into machine code.
+"""The form of a network that scores: as it was compiled, folded, quick, or frozen to machine code.
 
 All give the same numbers within ``TOLERANCE``, which is looked at before a form is used. The plain
 form is the network as it is trained. The folded one has batch normalisations in the weights before
-them. The frozen one is compiled, which takes longer than most tables take to score; so it is made
+them, and the quick one, on a processor, convolutions and maxima in forms that cannot be trained.
+The frozen one is compiled, which takes longer than most tables take to score; so it is made
 only once that is paid back, and kept with what was measured.
 """
 
@@ -28,13 +29,8 @@ from engine.compile.frozen import (
     thawed,
 )
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import (
-    fold_batch_norm,
-    gains_by_tiles,
-    slice_maxima,
-    tile_convolutions,
-)
-from engine.modules.convolution import Convolution2d
+from engine.compile.passes import fold_batch_norm, quicken
+from engine.modules.winograd import WinogradConvolution2d
 from engine.overlap import ahead, side_by_side
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +40,10 @@ TOLERANCE = 1e-4
 largest raw output of the rows compared."""
 
 CHECK_ROWS = 8
-"""Rows on which the folded form is compared with the plain one."""
+"""Rows on which the quick and the folded form are compared with the plain one."""
+
+QUICK_ROWS = 64
+"""Rows of a table from which on the quick form is made: filters are transformed for it."""
 
 LOAD_S = 1.0
 """Seconds of work ahead from which on a frozen network that was kept is loaded."""
@@ -128,7 +127,8 @@ class Forward(Generic[T]):
 
     Attributes:
         form: the form that computes.
-        rest: the form for less than ``least_rows``, which a frozen network would fill up.
+        eager: the form that is not frozen; the one for less than ``least_rows``, which a frozen
+            network would fill up.
     """
 
     def __init__(
@@ -150,9 +150,8 @@ class Forward(Generic[T]):
         self.shop = shop
         self.batch_rows = batch_rows
         self.encode = encode
-        self.folded = model
+        self.eager = model
         self.form: Form = model
-        self.rest: Form = model
         self.least_rows = 0
         self.lanes_rows = 0
         self.lanes_s = 0.0
@@ -224,7 +223,7 @@ class Forward(Generic[T]):
 
     def _tried(self, frozen: FrozenModel, parts: Iterator[T]) -> Iterator[tuple[T, Outputs]]:
         """Compute some parts in the frozen form, and keep it if that was quicker than lanes."""
-        lanes_form, self.form = self.form, frozen
+        self.form = frozen
         start, rows = perf_counter(), 0
         for part, outputs in self._one_by_one(islice(parts, TRIAL_PARTS), overlaps=True):
             rows += len(next(iter(outputs.values()), ()))
@@ -244,14 +243,14 @@ class Forward(Generic[T]):
         if is_better:
             self.least_rows = round(self.batch_rows * seconds / self.seconds_a_row)
         else:
-            self.form = lanes_form
+            self.form = self.eager
 
     def _outputs(self, values: Values) -> Outputs:
         rows = rows_of(values)
         if not rows:
             return {}
         with torch.inference_mode():
-            return (self.form if rows >= self.least_rows else self.rest)(values)
+            return (self.form if rows >= self.least_rows else self.eager)(values)
 
     @property
     def seconds_a_row(self) -> float:
@@ -259,18 +258,23 @@ class Forward(Generic[T]):
         return self.lanes_s / max(1, self.lanes_rows)
 
     def _fold(self, values: Values) -> None:
+        """Take the quickest form, not frozen, that gives the plain one's numbers."""
         if not self.shop.folds:
             return
-        folded = fold_batch_norm(self.plain)
-        quick = slice_maxima(folded)
         few = {name: value[:CHECK_ROWS] for name, value in values.items()}
-        with torch.inference_mode():
-            found = difference(quick(few), self.plain(few))
-        if found <= TOLERANCE:
-            self.folded = folded
-            self.form = self.rest = quick
-        else:
-            LOG.warning("the folded form is not used, it differs by %.2g", found)
+        for name, form in self._folded_forms():
+            with torch.inference_mode():
+                found = difference(form(few), self.plain(few))
+            if found <= TOLERANCE:
+                self.form = self.eager = form
+                return
+            LOG.warning("the %s form is not used, it differs by %.2g", name, found)
+
+    def _folded_forms(self) -> Iterator[tuple[str, CompiledModel]]:
+        folded = fold_batch_norm(self.plain)
+        if self.plain.device.type == "cpu" and self.shop.rows >= QUICK_ROWS:
+            yield "quick", quicken(folded)
+        yield "folded", folded
 
     def _is_due(self) -> bool:
         """Return whether it is time to take the frozen form, or to make one."""
@@ -281,7 +285,7 @@ class Forward(Generic[T]):
             return ahead_s >= LOAD_S
         if self.found.form == "folded":
             return False
-        price_s = price(self.folded)
+        price_s = price(self.eager)
         return ahead_s >= price_s / 2 and self._spent_s + ahead_s >= PAYBACK * price_s
 
     @property
@@ -301,8 +305,7 @@ class Forward(Generic[T]):
             if is_known:
                 frozen = thawed(self.plain, self.batch_rows, self.path)
             else:
-                tiled = tile_convolutions(self.folded)
-                frozen = freeze(tiled, values, self.batch_rows, self.path)
+                frozen = freeze(self.eager, values, self.batch_rows, self.path)
                 remove_oldest(self.path.parent, MOST_BYTES)
             result = frozen(values)
         except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
@@ -310,7 +313,7 @@ class Forward(Generic[T]):
             self.found = self.found.model_copy(update={"form": "folded"})
             return None
         with torch.inference_mode():
-            found = difference(result, self.form(values))
+            found = difference(result, self.eager(values))
         self.found = self.found.model_copy(update={"difference": found})
         if found > TOLERANCE:
             LOG.warning("the frozen form is not used, it differs by %.2g", found)
@@ -339,8 +342,7 @@ def rows_of(values: Values) -> int:
 
 def price(model: CompiledModel) -> float:
     """Return the seconds that freezing a model takes, about."""
-    modules = model.module.modules()
-    turned = sum(isinstance(each, Convolution2d) and gains_by_tiles(each) for each in modules)
+    turned = sum(isinstance(each, WinogradConvolution2d) for each in model.module.modules())
     return BASE_PRICE_S + WINOGRAD_PRICE_S * turned
 
 

@@ -2,12 +2,7 @@ import pytest
 import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import (
-    fold_batch_norm,
-    gains_by_tiles,
-    slice_maxima,
-    tile_convolutions,
-)
+from engine.compile.passes import fold_batch_norm, quicken
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -19,11 +14,9 @@ from engine.layers.merge import Residual
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
-from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import SlicedMaximum
 from engine.modules.winograd import WinogradConvolution2d
-from engine.padding import plan_convolution
 
 IMAGES = torch.rand(5, 2, 6, 6, generator=seeded(3))
 
@@ -142,13 +135,14 @@ MANY = torch.rand(3, 128, 6, 6, generator=seeded(3))
 def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
     model = convolving(
         ("wide", WIDE),
-        ("few", Convolution(n_filters=127, width=3)),
+        ("enough", Convolution(n_filters=96, width=3)),
+        ("few", Convolution(n_filters=95, width=3)),
         ("from_few", Convolution(n_filters=128, width=3)),
         ("step", Convolution(n_filters=128, width=3, stride=2)),
         ("large", Convolution(n_filters=128, width=5)),
     )
 
-    tiled = tile_convolutions(model)
+    tiled = quicken(model)
 
     kinds = {
         node.name: isinstance(tiled.module.get_submodule(f"layer_{node.id}"), WinogradConvolution2d)
@@ -157,6 +151,7 @@ def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
     }
     assert kinds == {
         "wide": True,
+        "enough": True,
         "few": False,
         "from_few": False,
         "step": False,
@@ -165,15 +160,6 @@ def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
     expected = model({"data": MANY})["out"]
     torch.testing.assert_close(tiled({"data": MANY})["out"], expected, atol=1e-5, rtol=1e-5)
     assert tiled.specs == ()
-
-
-def test_large_images_are_not_tiled() -> None:
-    axis = plan_convolution(23, 3, 1, 1)
-    small = Convolution2d((128, 128, 3, 3), Windows(axis, axis), None, None, bias=False)
-    assert not gains_by_tiles(small)  # 128 * 23 * 23 values are more than 65,536
-    axis = plan_convolution(22, 3, 1, 1)
-    small = Convolution2d((128, 128, 3, 3), Windows(axis, axis), None, None, bias=False)
-    assert gains_by_tiles(small)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +179,7 @@ def test_maxima_of_small_windows_are_taken_slice_by_slice(
 ) -> None:
     model = convolving(("pool", layer))
 
-    quick = slice_maxima(model)
+    quick = quicken(model)
 
     assert isinstance(quick.module.get_submodule("layer_1"), SlicedMaximum) is is_sliced
     assert torch.equal(quick({"data": MANY})["out"], model({"data": MANY})["out"])

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+import engine.modules.winograd as winograd
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.winograd import WinogradConvolution2d, margins
 from engine.padding import Axis, Sides, plan_convolution
@@ -50,6 +51,38 @@ def test_a_case_worked_by_hand() -> None:
 
     edge, inner = [4.0, 6.0, 6.0, 4.0], [6.0, 9.0, 9.0, 6.0]
     torch.testing.assert_close(found[0, 0], torch.tensor([edge, inner, inner, edge]))
+
+
+def test_rounding_errors_are_near_those_of_a_direct_convolution() -> None:
+    generator = torch.Generator().manual_seed(2)
+    axis = plan_convolution(8, 3, 1, 1)
+    plain = Convolution2d((256, 256, 3, 3), Windows(axis, axis), None, None, bias=False)
+    plain.weight.data.normal_(std=1 / 48, generator=generator)
+    x = torch.rand(8, 256, 8, 8, generator=generator)
+    exact = functional.conv2d(x.double(), plain.weight.double(), padding=1)
+
+    with torch.no_grad():
+        errors = [
+            (each(x) - exact).square().mean() for each in (WinogradConvolution2d(plain), plain)
+        ]
+
+    assert float((errors[0] / errors[1]).sqrt()) < 4
+
+
+def test_rows_that_go_through_in_several_passes_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tiled = WinogradConvolution2d(convolution(9, 9, None))
+    x = torch.randn(7, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+    whole = tiled(x)
+    monkeypatch.setattr(winograd, "PASS_VALUES", 2 * 36 * 9 * 4)  # two rows of 9 tiles, 4 filters
+    parts: list[int] = []
+    bmm = torch.bmm
+    monkeypatch.setattr(torch, "bmm", lambda v, u: parts.append(v.shape[1] // 9) or bmm(v, u))
+
+    torch.testing.assert_close(tiled(x), whole)
+
+    assert parts == [2, 2, 2, 1]
 
 
 def test_margins_are_those_of_both_hands_that_pad() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from torch import Tensor
 import engine.score.forms as forms
 from engine.compile.frozen import FrozenModel, file_name
 from engine.compile.lower import CompiledModel
+from engine.compile.passes import quicken
+from engine.modules.winograd import WinogradConvolution2d
 from engine.score.forms import Forward, Record, Shop, difference, price, until
 from tests.engine.compile.test_passes import MANY, PLAIN, WIDE, convolving, norms, trained
 
@@ -95,9 +98,9 @@ def freezing(
 
 def spoilt(model: CompiledModel) -> CompiledModel:
     """Return another model, as a fold that goes wrong would."""
-    del model
-    other = trained(PLAIN)
-    other.parameters("biases")[0].data.add_(1.0)
+    other = deepcopy(model)
+    for name, parameter in other.module.named_parameters():
+        parameter.data.add_(1.0 if name.endswith("bias") else 0.0)
     return other
 
 
@@ -257,9 +260,42 @@ def test_parts_without_rows_are_passed_on(model: CompiledModel) -> None:
 
 
 def test_the_price_grows_with_the_convolutions_that_are_tiled() -> None:
-    assert price(convolving(("small", PLAIN))) == 6.0
-    assert price(convolving(("one", WIDE), ("two", WIDE))) == 6.0 + 2 * 3.0
-    assert len(MANY) == 3
+    assert price(quicken(convolving(("small", PLAIN)))) == 6.0
+    assert price(quicken(convolving(("one", WIDE), ("two", WIDE)))) == 6.0 + 2 * 3.0
+
+
+def tiled(form: object) -> int:
+    """Return how many convolutions of a form are in Winograd's."""
+    assert isinstance(form, CompiledModel)
+    return sum(isinstance(each, WinogradConvolution2d) for each in form.module.modules())
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(63, 0), (64, 1)])
+def test_long_tables_are_scored_in_the_quick_form(rows: int, expected: int) -> None:
+    model = convolving(("wide", WIDE))
+    own: Forward[Part] = Forward(model, Shop(rows=rows), ROWS, lambda part: {"data": MANY[part]})
+
+    found = [outputs["out"] for _, outputs in own.stream([slice(0, 2), slice(2, 3)], lanes=2)]
+
+    with torch.no_grad():
+        plain = model({"data": MANY})["out"]
+    torch.testing.assert_close(torch.cat(found), plain, atol=1e-5, rtol=1e-5)
+    assert tiled(own.form) == expected
+
+
+def test_a_quick_form_that_gives_other_numbers_leaves_the_folded_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = convolving(("wide", WIDE))
+    monkeypatch.setattr(forms, "quicken", spoilt)
+    own: Forward[Part] = Forward(model, Shop(rows=64), ROWS, lambda part: {"data": MANY[part]})
+
+    found = [outputs["out"] for _, outputs in own.stream([slice(0, 3)], lanes=0)]
+
+    with torch.no_grad():
+        torch.testing.assert_close(found[0], model({"data": MANY})["out"], atol=1e-5, rtol=1e-5)
+    assert caplog.messages[0].startswith("the quick form is not used, it differs by ")
+    assert (own.form is own.eager, own.form is not model) == (True, True)
 
 
 @pytest.mark.parametrize(
