@@ -22,7 +22,8 @@ POINTS = (0.0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)
 """Where polynomials are evaluated, beside infinity: 0 and two pairs ±c, ±1/c.
 
 Rounding errors are then about twice those of a direct convolution, and less than half of those with
-the customary 0, ±1, ±2 (measured). The transforms are products of matrices, to which such numbers are as dear as others.
+the customary 0, ±1, ±2 (measured). The transforms are products of matrices, which take any numbers
+at the same cost.
 
 Source: Alam, Anderson, Barabasz and Gregg, "Winograd convolution for deep neural networks:
 efficient point selection", 2022.
@@ -58,10 +59,9 @@ class WinogradConvolution2d(Finish):
         weight = plain.weight.detach()
         bias = weight.new_zeros(len(weight)) if plain.bias is None else plain.bias.detach()
         of_tile, of_filter, of_pixels = (torch.kron(each, each).to(weight) for each in transforms())
-        g_CK = weight.permute(2, 3, 1, 0)
-        self.register_buffer(
-            "weight", (of_filter @ g_CK.flatten(2).flatten(0, 1)).unflatten(1, g_CK.shape[2:])
-        )
+        g_9CK = weight.permute(2, 3, 1, 0).flatten(0, 1)
+        u_PCK = (of_filter @ g_9CK.flatten(1)).view(-1, *g_9CK.shape[1:])
+        self.register_buffer("weight", u_PCK)
         self.register_buffer("bias", bias)
         self.register_buffer("into_tiles", of_tile)
         self.register_buffer("into_pixels", of_pixels)
@@ -76,7 +76,8 @@ class WinogradConvolution2d(Finish):
         x_NHWC = functional.pad(x.permute(0, 2, 3, 1), around)
         y_NTQUQK = x.new_empty(len(x), down, TILE, across, TILE, len(self.bias))
         at_a_time = self._rows_at_a_time(down * across)
-        for part, result in zip(x_NHWC.split(at_a_time), y_NTQUQK.split(at_a_time), strict=True):
+        parts = zip(torch.split(x_NHWC, at_a_time), torch.split(y_NTQUQK, at_a_time), strict=True)
+        for part, result in parts:
             d_NTUCPP = part.unfold(1, REACH, TILE).unfold(2, REACH, TILE)
             d_PNTUC = d_NTUCPP.permute(4, 5, 0, 1, 2, 3).flatten(0, 1)
             v_P = self.into_tiles @ d_PNTUC.flatten(1)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from engine.compile.lower import CompiledModel
 from engine.data.columns import Columns, Mask, row_count
-from engine.data.encode import Encoded, Encoder
+from engine.data.encode import Encoder
 from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.graph.infer import infer_shapes
-from engine.score.forms import PLAIN, Forward, Shop
+from engine.score.forms import PLAIN, Forward, Outputs, Shop
 from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values
@@ -38,6 +38,9 @@ LEAST_ROWS = 16
 
 BATCH_ROWS = 8192
 """Rows scored at a time however narrow it is."""
+
+HELD_VALUES = 1 << 16
+"""Raw outputs from which on parts are reported; a report of few rows costs as much as of many."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,15 @@ class _Part:
         columns: the batch.
         here: the rows.
         first_row: 0-based row of the table where they begin.
-        encoded: their tensors, once they are encoded.
+        used: which of them can be used, once they are encoded.
+        targets: of those, by task layer.
     """
 
     columns: Columns
     here: slice
     first_row: int
-    encoded: Encoded | None = None
+    used: Mask = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    targets: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def is_last(self) -> bool:
@@ -173,9 +178,15 @@ class Scorer:
         self.model.eval()
         forward = Forward(self.model, self.shop, self.rows_at_a_time, self._encode)
         scored: ScoredBatch | None = None
+        held: list[_Part] = []
+        results: list[Outputs] = []
         for part, outputs in forward.stream(self._parts(batches), lanes=self.lanes):
             scored = scored or self._unscored(row_count(part.columns))
-            self._put(part, outputs, scored)
+            held.append(part)
+            results.append(outputs)
+            if part.is_last or values_of(results) >= HELD_VALUES:
+                self._put(held, results, scored)
+                held, results = [], []
             self.record = forward.record
             if part.is_last:
                 yield scored
@@ -251,8 +262,9 @@ class Scorer:
 
     def _encode(self, part: _Part) -> Mapping[str, Tensor]:
         cells = {name: column[part.here] for name, column in part.columns.items()}
-        part.encoded = self.encoder.encode(cells, part.first_row)
-        return {name: value.to(self.device) for name, value in part.encoded.inputs.items()}
+        encoded = self.encoder.encode(cells, part.first_row)
+        part.used, part.targets = encoded.used, encoded.targets
+        return {name: value.to(self.device) for name, value in encoded.inputs.items()}
 
     def _unscored(self, rows: int) -> ScoredBatch:
         return ScoredBatch(
@@ -261,18 +273,20 @@ class Scorer:
             np.zeros(rows, dtype=bool),
         )
 
-    def _put(self, part: _Part, outputs: Mapping[str, Tensor], scored: ScoredBatch) -> None:
-        """Put the scores of a part into those of its batch."""
-        encoded = part.encoded
-        assert encoded is not None  # noqa: S101 - there are outputs
-        scored.used[part.here] = encoded.used
-        self.rows_read += part.here.stop - part.here.start
-        self.rows_used += encoded.rows
-        if encoded.rows:
-            places = part.here.start + np.flatnonzero(encoded.used)
+    def _put(self, parts: Sequence[_Part], results: Sequence[Outputs], scored: ScoredBatch) -> None:
+        """Put the scores of neighbouring parts into those of their batch."""
+        here = slice(parts[0].here.start, parts[-1].here.stop)
+        used = np.concatenate([part.used for part in parts])
+        scored.used[here] = used
+        self.rows_read += len(used)
+        self.rows_used += int(used.sum())
+        if used.any():
+            places = here.start + np.flatnonzero(used)
             with torch.inference_mode():
+                outputs = _joined([each for each in results if each])
+                targets = _joined([part.targets for part in parts if part.used.any()])
                 for name, report in self.reports.items():
-                    values = report.add(outputs[name], encoded.targets.get(name))
+                    values = report.add(outputs[name], targets.get(name))
                     _write(scored.columns, places, values)
                 _write(scored.layers, places, self._layer_values(outputs))
 
@@ -295,3 +309,15 @@ def _missing(column: OutputColumn, rows: int) -> Array:
 def _write(columns: dict[str, Array], places: npt.NDArray[np.int64], values: Values) -> None:
     for name, cells in values.items():
         columns[name][places] = cells
+
+
+def values_of(results: Iterable[Outputs]) -> int:
+    """Return how many values raw outputs have together."""
+    return sum(value.numel() for outputs in results for value in outputs.values())
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """Return the tensors of parts one behind the other, by name."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

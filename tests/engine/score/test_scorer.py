@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+import engine.score.scorer as scoring
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.columns import Columns
 from engine.data.schema import Schema, bound_graph
@@ -151,6 +152,27 @@ def test_a_batch_without_a_usable_row_is_all_missing() -> None:
     batch = scored(scorer, {"x": np.array([NAN]), "y": objects("pos")})[0]
     assert batch.rows == 1
     assert batch.columns["I_y"].tolist() == [None]
+
+
+@pytest.mark.parametrize("held_values", [1, 6, 1000])
+def test_neighbouring_parts_are_reported_together(
+    held_values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of two rows: the third and fourth cannot be used, two raw outputs for each other."""
+    monkeypatch.setattr(scoring, "HELD_VALUES", held_values)
+    numbers = np.array([2.0, -1.0, NAN, NAN, 3.0, 1.0, NAN])
+    table = {"x": numbers, "y": objects("pos", "neg", "pos", "neg", "neg", "pos", "pos")}
+    scorer = Scorer(*signs(missing="NONE"), batch_rows=2)
+
+    (batch,) = scored(scorer, table)
+
+    used = [True, True, False, False, True, True, False]
+    assert batch.used.tolist() == used
+    expected = [chance(x) if use else NAN for x, use in zip(numbers, used, strict=True)]
+    np.testing.assert_allclose(batch.columns["P_ypos"], expected, rtol=1e-6)
+    summary = scorer.summary()
+    assert (summary.rows_read, summary.rows_used) == (7, 4)
+    assert summary.misclassification == 25.0  # of four rows one, whose 3 is called neg
 
 
 def test_levels_of_whole_numbers_are_named_without_a_fraction() -> None:
