@@ -10,7 +10,6 @@ python benchmarks/first_batch.py [--calls N]
 
 import argparse
 import io
-import json
 import sys
 import tempfile
 import time
@@ -20,9 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
-from urllib.request import urlopen
 
-from service import READY_S, started_server
+from service import started_server, wait_for_worker
 from turns import HOUSE, keep
 
 import castorch
@@ -31,21 +29,6 @@ sys.path.insert(0, str(HOUSE / "examples"))
 from digits_lenet import OPTIMIZER, declare_lenet, upload_digits
 
 TARGET_S = 1.5
-
-
-def wait_for_worker(url: str) -> None:
-    """Return when the server's worker is warm.
-
-    Raises:
-        SystemExit: it is not in time.
-    """
-    end = time.monotonic() + READY_S
-    while time.monotonic() < end:
-        with urlopen(f"{url}/readyz") as answer:  # noqa: S310 - loopback
-            if json.load(answer)["workers"]["ready"]:
-                return
-        time.sleep(0.05)
-    raise SystemExit("the worker did not become ready")
 
 
 def call(model: castorch.Model) -> dict[str, float]:
