@@ -8,9 +8,8 @@ not suffice: the table ``rows`` with ``g``, the number of a row's group, ``r``, 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import duckdb
 import pyarrow as pa
 
 from actions.context import Context
@@ -22,6 +21,12 @@ from actions.reading import OpenTable, open_table
 from actions.results import Cell, ColumnType
 from actions.values import Kind, formatted, kind_of, value_sql
 from engine.errors import Cancelled
+from engine.later import Later
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Later("duckdb")
 
 Wanted = Literal["numbers", "all"]
 Value = float | str | None
@@ -89,7 +94,7 @@ class Study:
     inputs: tuple[Input, ...]
     by: tuple[Input, ...]
     groups: tuple[Group, ...]
-    duck: duckdb.DuckDBPyConnection
+    duck: "duckdb.DuckDBPyConnection"
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query over ``rows``.
@@ -210,7 +215,7 @@ def _held(kind: Kind) -> str:
 
 
 def _fill(
-    ctx: Context, duck: duckdb.DuckDBPyConnection, table: OpenTable, columns: Sequence[Input]
+    ctx: Context, duck: "duckdb.DuckDBPyConnection", table: OpenTable, columns: Sequence[Input]
 ) -> None:
     """Copy rows batch by batch, so that what fails in reading them stays as it is."""
     values = ", ".join(
@@ -234,7 +239,7 @@ def _value(column: Input) -> str:
 
 
 def _group(
-    duck: duckdb.DuckDBPyConnection, by: Sequence[Input], inputs: Sequence[Input]
+    duck: "duckdb.DuckDBPyConnection", by: Sequence[Input], inputs: Sequence[Input]
 ) -> tuple[Group, ...]:
     """Number the groups and the rows of each."""
     columns = "".join(f", {each.sql}" for each in inputs)

@@ -7,15 +7,20 @@ goes to disk.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import duckdb
 import pyarrow as pa
 
 from actions.errors import InvalidParameters, TooLarge
 from actions.expression import quoted, resolve
 from actions.query import DISK_LIMIT, SORTED_ROWS, closed_database
 from actions.reading import OpenTable
+from engine.later import Later
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Later("duckdb")
 
 JoinType = Literal["INNER", "LEFT", "RIGHT", "FULL", "APPEND"]
 

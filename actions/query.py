@@ -12,14 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 
 from actions.errors import InvalidExpression, TooLarge
 from actions.expression import quoted, resolve
 from actions.language.computed import Computing, plan_computing
+from engine.later import Later
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Later("duckdb")
 
 MEMORY_LIMIT = "1GiB"
 """Memory of one ordering before it goes to disk."""
@@ -244,7 +249,7 @@ def _explained(where: str, failures: Sequence[Exception] = ()) -> Iterator[None]
 
 
 @contextmanager
-def closed_database(threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def closed_database(threads: int) -> Iterator["duckdb.DuckDBPyConnection"]:
     """Open a DuckDB that sees nothing but what is registered with it, and may use some disk."""
     with TemporaryDirectory(prefix="castorch-order-") as folder:
         config: dict[str, str | bool | int | float | list[str]] = {

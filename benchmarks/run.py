@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 SCRIPTS = (
+    "first_batch.py",
     "train_throughput.py",
     "score_throughput.py",
     "score_jpeg.py",

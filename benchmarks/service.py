@@ -59,10 +59,25 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise SystemExit("the server did not start")
 
 
+def wait_for_worker(url: str) -> None:
+    """Return when the server's worker is warm.
+
+    Raises:
+        SystemExit: it is not in time.
+    """
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end:
+        with urllib.request.urlopen(f"{url}/readyz") as answer:  # noqa: S310 - loopback
+            if json.load(answer)["workers"]["ready"]:
+                return
+        time.sleep(0.05)
+    raise SystemExit("the worker did not become ready")
+
+
 def worker_pid() -> int:
     """Return the process of the only worker of the server that this process has started."""
     mine = os.getpid()
-    found = [each for each in _processes() if _parent(_parent(each)) == mine and _is_worker(each)]
+    found = [each for each in _processes() if parent(parent(each)) == mine and _is_worker(each)]
     if len(found) != 1:
         raise SystemExit(f"the server has {len(found)} workers, expected one")
     return found[0]
@@ -72,7 +87,8 @@ def _processes() -> list[int]:
     return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal()]
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """Return the process that started a process; 0 where that is gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):

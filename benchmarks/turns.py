@@ -118,8 +118,16 @@ def peak_mb(pid: int | str = "self") -> float:
 
     Source: proc_pid_status(5), VmHWM.
     """
+    return status_mb("VmHWM", pid)
+
+
+def status_mb(field: str, pid: int | str = "self") -> float:
+    """Return what the system says of a process's memory, in MB of 10^6 bytes.
+
+    Source: proc_pid_status(5).
+    """
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
 
 
 def is_installed(venv: str, *modules: str) -> bool:

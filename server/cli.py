@@ -93,10 +93,12 @@ def token(argv: Sequence[str]) -> int:
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     del options
+    from server.lean import spare_pandas
     from server.logs import start_logging
     from server.serving import run_server
 
     start_logging(settings.log_level)
+    spare_pandas()
     run_server(settings, _say)
     return 0
 
@@ -112,10 +114,12 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     from server.jobs.local_runner import new_owner
     from server.jobs.piped import listen
     from server.jobs.worker import Bell, WorkerStopped, warm
+    from server.lean import spare_pandas
     from server.logs import start_logging
     from server.wiring import worker_for
 
     start_logging(settings.log_level)
+    spare_pandas()
     bell = listen() if options.piped else Bell()
     try:
         for number in (signal.SIGTERM, signal.SIGINT):

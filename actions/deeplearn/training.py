@@ -1,9 +1,8 @@
 """The work of dlTrain, in order: look, learn, compile, load, train, store."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
 from actions.deeplearn.summary import model_info, training_bytes
-from actions.deeplearn.trainlog import Preparation, TrainLog
+from actions.deeplearn.trainlog import Phases, TrainLog
 from actions.errors import InvalidParameters, TableExists, TableNotFound
 from actions.fields import camel
 from actions.params import OutTable, TableRef
@@ -62,17 +61,23 @@ class Training:
     p: "DlTrainParams"
     device: str
     replicas: Replicas = ALONE
+    phases: Phases = field(default_factory=Phases)
+    is_beginning: bool = False
 
     def run(self) -> ActionResult:
         """Train, store, and answer."""
         self._check_outputs()
         check_trainable(self.stored.graph)
+        self.phases.end("checking")
         with together(self.ctx, self.p.n_workers) as meet:
             source = self._source(self.table, "train")
             valid = None if self.valid is None else self._source(self.valid, "validate")
             self.replicas = meet(self.device)
             self.seeds = self.attempts.agree(self.replicas, self.seeds)
-            self.log.start(self, self._prepare())
+            self.phases.end("gathering")
+            self._prepare()
+            self.log.start(self)
+            self.is_beginning = True
             with batch_told(self):
                 result = self._train(source, valid)
         if self.replicas.rank:
@@ -228,8 +233,10 @@ class Training:
 
     def _source(self, table: OpenTable, purpose: Purpose) -> BatchSource:
         encoder = Encoder(self.schema, purpose, self.embeddings)
+        self.phases.end("learning")
         if self._row_bytes() * table.info.rows <= RESIDENT_BYTES:
             source = ResidentSource.read(encoder, _columns(table))
+            self.phases.end("encoding")
             return source if self.device == "cpu" else source.to(choose_device(self.device))
         rows = self.schema.rows_used if purpose == "train" else table.info.rows
         overlaps = "overlap" not in self.ctx.without
@@ -242,13 +249,12 @@ class Training:
             for each in self.schema.inputs
         )
 
-    def _prepare(self) -> Preparation:
-        """Make the network, load starting weights, and return how long both took."""
-        began = time.monotonic()
+    def _prepare(self) -> None:
+        """Make the network and load starting weights."""
         _ = self.model
-        made = time.monotonic()
+        self.phases.end("initializing")
         self._load()
-        return Preparation(initializing_s=made - began, loading_s=time.monotonic() - made)
+        self.phases.end("loading")
 
     def _load(self) -> None:
         if self.p.init_weights is None:
@@ -283,6 +289,10 @@ class Training:
         return trainer.run()
 
     def _tell(self, event: TrainEvent) -> None:
+        if self.is_beginning:
+            self.is_beginning = False
+            self.phases.end("firstBatch")
+            self.ctx.report("begun", {**self.phases.seconds})
         report(self.ctx, event, self.p.optimizer.max_epochs)
         self.log.event(event)
 

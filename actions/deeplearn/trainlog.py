@@ -30,12 +30,23 @@ MOST_NAMES = 12
 """Target variables that are named; the others are counted."""
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """How long a run took before its first mini-batch, in seconds."""
+@dataclass
+class Phases:
+    """What a run does up to the end of its first mini-batch, and the seconds that each part takes.
 
-    initializing_s: float
-    loading_s: float
+    Attributes:
+        seconds: checking (parameters, model, outputs), learning (the schema), encoding (the
+            tables), gathering (other replicas), initializing (the network), loading (weights),
+            firstBatch.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    last: float = field(default_factory=time.monotonic)
+
+    def end(self, name: str) -> None:
+        """Count the time since the last part ended as a part's."""
+        before, self.last = self.last, time.monotonic()
+        self.seconds[name] = self.seconds.get(name, 0.0) + self.last - before
 
 
 @dataclass
@@ -52,7 +63,7 @@ class TrainLog:
     finds_objects: bool = False
     told: float = field(default_factory=time.monotonic)
 
-    def start(self, training: "Training", preparation: Preparation) -> None:
+    def start(self, training: "Training") -> None:
         """Tell how a run begins."""
         self.finds_objects = isinstance(training.schema.targets[0], ObjectsTarget)
         if training.p.optimizer.bn_src_layer_warnings:
@@ -69,13 +80,13 @@ class TrainLog:
         if self.level < START:
             return
         parameters = sum(spec.size for spec in training.model.specs if spec.part != "statistics")
-        threads = training.p.n_threads or training.ctx.threads
+        threads, seconds = training.p.n_threads or training.ctx.threads, training.phases.seconds
         for text in (
             "Synchronous mode is enabled.",
             f"The total number of parameters is {parameters}.",
             f"The approximate memory cost is {_megabytes(training.memory_bytes)} MB.",
-            f"Loading weights cost {preparation.loading_s:.2f} (s).",
-            f"Initializing each layer cost {preparation.initializing_s:.2f} (s).",
+            f"Loading weights cost {seconds['loading']:.2f} (s).",
+            f"Initializing each layer cost {seconds['initializing']:.2f} (s).",
             f"The number of threads is {threads}.",
             f"The mini-batch size per thread is {-(-size // (training.p.n_threads or 1))}.",
             f"The total mini-batch size is {size}.",

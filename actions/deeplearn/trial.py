@@ -53,7 +53,8 @@ class Trial(Training):
         self._check_outputs()
         check_trainable(self.stored.graph)
         source = self._source(self.table, "train")
-        self.log.start(self, self._prepare())
+        self._prepare()
+        self.log.start(self)
         return source, None if self.valid is None else self._source(self.valid, "validate")
 
     def train(self, source: BatchSource, valid: BatchSource | None) -> TrainResult:

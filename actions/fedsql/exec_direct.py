@@ -2,8 +2,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from actions.answers import made
@@ -18,6 +18,12 @@ from actions.registry import action
 from actions.results import ActionResult, Cell, ResultTable
 from actions.writing import store_rows
 from engine.errors import Cancelled
+from engine.later import Later
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Later("duckdb")
 
 ANSWER_BYTES = 64 << 20
 """Most bytes of column values in one answer."""
@@ -96,7 +102,7 @@ def _read(p: ExecDirectParams) -> _Query:
     return _Query(found["select"], OutTable(name=name, caslib=caslib, replace=replace))
 
 
-def _check(duck: duckdb.DuckDBPyConnection, select: str) -> None:
+def _check(duck: "duckdb.DuckDBPyConnection", select: str) -> None:
     """Check that a text is one SELECT.
 
     Raises:
@@ -111,7 +117,7 @@ def _check(duck: duckdb.DuckDBPyConnection, select: str) -> None:
         )
 
 
-def _tables(duck: duckdb.DuckDBPyConnection, select: str) -> set[tuple[str, ...]]:
+def _tables(duck: "duckdb.DuckDBPyConnection", select: str) -> set[tuple[str, ...]]:
     """Return the tables a query names, each as the parts of its name; without their aliases."""
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for text in duck.get_table_names(select, qualified=True):
@@ -121,7 +127,7 @@ def _tables(duck: duckdb.DuckDBPyConnection, select: str) -> set[tuple[str, ...]
     return set(found.values())
 
 
-def _copy(ctx: Context, duck: duckdb.DuckDBPyConnection, parts: tuple[str, ...]) -> None:
+def _copy(ctx: Context, duck: "duckdb.DuckDBPyConnection", parts: tuple[str, ...]) -> None:
     """Copy a table of the session into DuckDB, which goes to disk where memory does not suffice."""
     caslib = parts[-2] if len(parts) > 1 else None
     table = open_table(ctx, TableRef(name=parts[-1], caslib=caslib))

@@ -3,13 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyarrow import ipc, parquet
+from pyarrow import ipc
 
 from actions.errors import InvalidFile
 from actions.files.rows import BATCH_ROWS, Rows, plain, plain_schema
 from actions.query import sliced
+from engine.later import Later
+
+if TYPE_CHECKING:
+    from pyarrow import parquet
+else:
+    parquet = Later("pyarrow.parquet")
 
 ARROW_MAGIC = b"ARROW1"
 PARQUET_MAGIC = b"PAR1"
@@ -27,7 +34,7 @@ def read_parquet(path: Path) -> Rows:
         return Rows(schema, plain(_row_groups(file), schema))
 
 
-def _row_groups(file: parquet.ParquetFile) -> Iterator[pa.RecordBatch]:
+def _row_groups(file: "parquet.ParquetFile") -> Iterator[pa.RecordBatch]:
     with file, _explained("Parquet"):
         yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
 
@@ -66,7 +73,7 @@ def scan_parquet(path: Path, schema: pa.Schema, first: int, last: int) -> Iterat
         yield from sliced(plain(ordered, schema), first - start, last - first)
 
 
-def _groups(metadata: parquet.FileMetaData, first: int, last: int) -> tuple[list[int], int]:
+def _groups(metadata: "parquet.FileMetaData", first: int, last: int) -> tuple[list[int], int]:
     """Return the groups of rows that touch a range, and the first row of the first of them."""
     touched: list[int] = []
     row = start = 0

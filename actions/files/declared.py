@@ -28,8 +28,8 @@ TYPES: Mapping[str, pa.DataType] = {
 
 _MOMENT = TYPES["datetime"]
 
-_MISSING = pa.array(["", ".", "nan", "NaN"])
-_TRUE, _FALSE = pa.array(["True", "true", "TRUE"]), pa.array(["False", "false", "FALSE"])
+_MISSING = ("", ".", "nan", "NaN")
+_TRUE, _FALSE = ("True", "true", "TRUE"), ("False", "false", "FALSE")
 
 
 class ImportVar(ActionParams):
@@ -93,11 +93,11 @@ def converted(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[
 def _read(field: "pa.Field[Any]", column: Any) -> Any:
     """Return text as values; the words True and False are the numbers 1 and 0."""
     text = pc.utf8_trim_whitespace(column)
-    text = pc.if_else(pc.is_in(text, _MISSING), pa.scalar(None, pa.string()), text)
+    text = pc.if_else(pc.is_in(text, pa.array(_MISSING)), pa.scalar(None, pa.string()), text)
     try:
         if not pa.types.is_temporal(field.type):
-            text = pc.if_else(pc.is_in(text, _TRUE), "1", text)
-            text = pc.cast(pc.if_else(pc.is_in(text, _FALSE), "0", text), pa.float64())
+            text = pc.if_else(pc.is_in(text, pa.array(_TRUE)), "1", text)
+            text = pc.cast(pc.if_else(pc.is_in(text, pa.array(_FALSE)), "0", text), pa.float64())
         if pa.types.is_time(field.type):  # Arrow reads moments, and no times
             text = pc.cast(pc.binary_join_element_wise("1960-01-01", text, " "), _MOMENT)
         return pc.cast(text, field.type)

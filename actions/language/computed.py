@@ -5,9 +5,8 @@ Both are SQL for DuckDB where they have a short translation; else they run row b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 
 from actions.errors import InvalidParameters
@@ -35,6 +34,12 @@ from actions.language.sql import NotInSql, Sql, SqlEmitter
 from actions.language.transfer import finite, values_of
 from actions.values import kind_of, value_sql
 from engine.errors import NotSupportedError
+from engine.later import Later
+
+if TYPE_CHECKING:
+    import duckdb
+else:
+    duckdb = Later("duckdb")
 
 PROGRAM = "the program of computed columns"
 
@@ -55,7 +60,7 @@ class Computing:
     rows: "RowProgram | None" = field(default=None, repr=False)
 
     def apply(
-        self, duck: duckdb.DuckDBPyConnection | None, batch: pa.RecordBatch
+        self, duck: "duckdb.DuckDBPyConnection | None", batch: pa.RecordBatch
     ) -> pa.RecordBatch:
         """Return the rows that meet the condition, with the computed columns.
 
@@ -75,7 +80,7 @@ class Computing:
         return batch if keep is None else batch.filter(keep)
 
     def _by_sql(
-        self, duck: duckdb.DuckDBPyConnection, batch: pa.RecordBatch
+        self, duck: "duckdb.DuckDBPyConnection", batch: pa.RecordBatch
     ) -> tuple[Any, list[Any]]:
         names = list(self.reads) or batch.schema.names[:1]
         duck.register("rows", pa.Table.from_batches([batch]).select(names))

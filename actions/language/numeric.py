@@ -7,10 +7,21 @@ functions that describe a list of arguments, which leave missing ones out.
 import math
 from collections.abc import Callable
 from statistics import fmean, median, stdev, variance
-
-from scipy import special
+from typing import TYPE_CHECKING
 
 from actions.language.functions import Value, function, of_number, of_numbers, present
+from engine.later import Later
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = Later("scipy.special")
+
+
+def _later(name: str) -> Callable[..., float]:
+    """Return a function of ``scipy.special``, which is loaded at the first call."""
+    return lambda *values: float(getattr(special, name)(*values))
+
 
 _NO_ZERO = "(CASE WHEN {0} > 0 THEN %s({0}) END)"
 
@@ -37,25 +48,25 @@ for _name, _body, _sql in (
     ("tanh", math.tanh, None),
     ("gamma", math.gamma, None),
     ("lgamma", math.lgamma, None),
-    ("digamma", special.digamma, None),
+    ("digamma", _later("digamma"), None),
     ("trigamma", lambda x: special.polygamma(1, x), None),
     ("erf", math.erf, None),
     ("erfc", math.erfc, None),
     ("airy", lambda x: special.airy(x)[0], None),
     ("dairy", lambda x: special.airy(x)[1], None),
-    ("probnorm", special.ndtr, None),
+    ("probnorm", _later("ndtr"), None),
     ("fact", lambda x: math.factorial(int(x)) if x <= 170 else None, None),
 ):
     function(_name, "n", "number", _sql)(of_number(_body))
 
 for _name, _body, _count in (
     ("atan2", math.atan2, 2),
-    ("beta", special.beta, 2),
-    ("logbeta", special.betaln, 2),
+    ("beta", _later("beta"), 2),
+    ("logbeta", _later("betaln"), 2),
     ("power", math.pow, 2),
     ("comb", lambda n, r: special.comb(n, r, exact=False), 2),
     ("perm", lambda n, r: special.perm(n, r, exact=False), 2),
-    ("cnonct", special.chndtrinc, 3),
+    ("cnonct", _later("chndtrinc"), 3),
     ("tnonct", lambda x, df, p: special.nctdtrinc(df, p, x), 3),
     ("fnonct", lambda x, n, d, p: special.ncfdtrinc(n, d, p, x), 4),
 ):

@@ -1,8 +1,6 @@
 from collections.abc import Mapping
 from math import sqrt
-from typing import Annotated, ClassVar, Literal
-
-from scipy.special import stdtr
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from actions.analysis import Input, Study, study
 from actions.context import Context
@@ -10,7 +8,13 @@ from actions.grouped import Part, answer_or_store
 from actions.params import ActionParams, OutTable, TableRef, Variable
 from actions.registry import action
 from actions.results import ActionResult, Cell
+from engine.later import Later
 from engine.layers.base import Synonyms
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = Later("scipy.special")
 
 Statistic = Literal[
     "MIN",
@@ -147,7 +151,7 @@ def _spread(n: int, mean: float, second: float) -> dict[Statistic, float | None]
         "STDERR": error,
         "CV": 100 * deviation / mean if mean else None,
         "TSTAT": value,
-        "PROBT": None if value is None else float(2 * stdtr(n - 1, -abs(value))),
+        "PROBT": None if value is None else float(2 * special.stdtr(n - 1, -abs(value))),
     }
 
 

@@ -1,9 +1,10 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv, ipc, parquet
+from pyarrow import csv, ipc
 
 from actions.context import Context
 from actions.errors import InvalidParameters
@@ -14,6 +15,12 @@ from actions.reading import OpenTable, open_table
 from actions.registry import action
 from actions.results import ActionResult
 from engine.errors import Cancelled
+from engine.later import Later
+
+if TYPE_CHECKING:
+    from pyarrow import parquet
+else:
+    parquet = Later("pyarrow.parquet")
 
 Writer = Callable[[Path, pa.Schema, Iterator[pa.RecordBatch]], None]
 

@@ -13,13 +13,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import DataError
+from engine.later import Later
+
+if TYPE_CHECKING:
+    import h5py
+else:
+    h5py = Later("h5py")
 
 Layout = Literal["KERAS", "CAFFE"]
 Float32 = npt.NDArray[np.float32]
@@ -39,7 +44,7 @@ class Hdf5File:
             kind: ``kernel``, ``bias``, or the number of a Caffe blob.
     """
 
-    def __init__(self, label: str, layers: Mapping[str, Mapping[str, h5py.Dataset]]) -> None:
+    def __init__(self, label: str, layers: "Mapping[str, Mapping[str, h5py.Dataset]]") -> None:
         self.label = label
         self.layers = layers
 
@@ -94,7 +99,7 @@ def open_hdf5(path: Path, label: str, layout: Layout) -> Iterator[Hdf5File]:
         yield Hdf5File(label, layers)
 
 
-def _keras(label: str, file: h5py.File) -> Iterator[tuple[str, dict[str, h5py.Dataset]]]:
+def _keras(label: str, file: "h5py.File") -> "Iterator[tuple[str, dict[str, h5py.Dataset]]]":
     if "layer_names" not in file.attrs:
         raise DataError(
             f"{label} has no attribute 'layer_names', expected a file that was converted for CAS"
@@ -108,15 +113,15 @@ def _keras(label: str, file: h5py.File) -> Iterator[tuple[str, dict[str, h5py.Da
         yield _folded(name), found
 
 
-def _caffe(label: str, file: h5py.File) -> Iterator[tuple[str, dict[str, h5py.Dataset]]]:
+def _caffe(label: str, file: "h5py.File") -> "Iterator[tuple[str, dict[str, h5py.Dataset]]]":
     if "data" not in file:
         raise DataError(f"{label} has no group 'data', expected a Caffe model converted for CAS")
     yield from _groups(label, _inside(label, file, "data", h5py.Group), "")
 
 
 def _groups(
-    label: str, group: h5py.Group, before: str
-) -> Iterator[tuple[str, dict[str, h5py.Dataset]]]:
+    label: str, group: "h5py.Group", before: str
+) -> "Iterator[tuple[str, dict[str, h5py.Dataset]]]":
     """Yield the groups inside a group that hold datasets or nothing, however deep."""
     members = {name: _inside(label, group, name, h5py.HLObject) for name in group}
     found = {name: each for name, each in members.items() if isinstance(each, h5py.Dataset)}
@@ -127,7 +132,7 @@ def _groups(
             yield from _groups(label, each, f"{before}/{name}" if before else name)
 
 
-def _names(label: str, holder: h5py.Group, attribute: str) -> list[str]:
+def _names(label: str, holder: "h5py.Group", attribute: str) -> list[str]:
     """Return the texts of an attribute; of one that is not there, none."""
     if attribute not in holder.attrs:
         return []
@@ -137,7 +142,7 @@ def _names(label: str, holder: h5py.Group, attribute: str) -> list[str]:
     return [each.decode() if isinstance(each, bytes) else str(each) for each in values]
 
 
-def _inside(label: str, group: h5py.Group, path: str, kind: type[Any]) -> Any:
+def _inside(label: str, group: "h5py.Group", path: str, kind: type[Any]) -> Any:
     """Return a member of a group, followed link by link, none of which may lead elsewhere."""
     found: Any = group
     for part in path.split("/"):

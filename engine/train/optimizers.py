@@ -1,6 +1,8 @@
 """Solvers: torch's fused implementations where they compute exactly the documented update."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from inspect import unwrap
 
 import torch
 from torch.nn import Parameter
@@ -22,6 +24,11 @@ LEAST_RATE = 1e-30
 """Floor of the rate of MOMENTUM, far below what moves a float32 weight; see ``rescaled``."""
 
 Groups = list[dict[str, object]]
+
+Maker = Callable[..., torch.optim.Optimizer]
+
+_WRAPPED = ("add_param_group", "state_dict", "load_state_dict")
+"""What torch wraps for its compiler in every solver, beside the step."""
 
 
 class DiagonalFisher(torch.optim.Optimizer):
@@ -61,6 +68,21 @@ class DiagonalFisher(torch.optim.Optimizer):
         parameter.addcdiv_(full, fisher.add_(self.damping), value=-rate)
 
 
+@cache
+def bare(kind: type[torch.optim.Optimizer]) -> Maker:
+    """Return a solver of torch's that computes the same and never loads torch's compiler.
+
+    torch wraps parts of its solvers so that the compiler leaves them alone, and loads the compiler
+    for that at their first call: more than a second and 70 MB. Its step has no hooks either.
+
+    Source: torch, ``torch/_compile.py`` and ``torch/optim/optimizer.py``.
+    """
+    step = torch.no_grad()(unwrap(kind.step))
+    step.hooked = True  # torch adds hooks to a step that has none
+    own = {name: unwrap(getattr(kind, name)) for name in _WRAPPED}
+    return type(kind.__name__, (kind,), {**own, "step": step})
+
+
 def _optimizer(solver: Algorithm, groups: Groups, *, fused: bool) -> torch.optim.Optimizer:
     """Return the torch optimizer of a solver; fused, it updates all weights in one call.
 
@@ -70,24 +92,24 @@ def _optimizer(solver: Algorithm, groups: Groups, *, fused: bool) -> torch.optim
     rate = solver.learning_rate
     match solver:
         case Vanilla():
-            return torch.optim.SGD(groups, lr=rate, fused=fused)
+            return bare(torch.optim.SGD)(groups, lr=rate, fused=fused)
         case Momentum():
-            return torch.optim.SGD(groups, lr=rate, momentum=solver.momentum, fused=fused)
+            return bare(torch.optim.SGD)(groups, lr=rate, momentum=solver.momentum, fused=fused)
         case Nesterov():
-            share = solver.momentum
-            return torch.optim.SGD(groups, lr=rate, momentum=share, nesterov=True, fused=fused)
+            sgd, share = bare(torch.optim.SGD), solver.momentum
+            return sgd(groups, lr=rate, momentum=share, nesterov=True, fused=fused)
         case Adam():
             betas = (solver.beta1, solver.beta2)
-            return torch.optim.Adam(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
+            return bare(torch.optim.Adam)(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
         case AdamW():
             betas = (solver.beta1, solver.beta2)
-            return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
+            return bare(torch.optim.AdamW)(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
         case Adagrad():
-            return torch.optim.Adagrad(groups, lr=rate, eps=1e-10)
+            return bare(torch.optim.Adagrad)(groups, lr=rate, eps=1e-10)
         case RmsProp():
-            return torch.optim.RMSprop(groups, lr=rate, alpha=solver.decay, eps=1e-8)
+            return bare(torch.optim.RMSprop)(groups, lr=rate, alpha=solver.decay, eps=1e-8)
         case NaturalGradient():
-            return DiagonalFisher(groups, rate=rate)
+            return bare(DiagonalFisher)(groups, rate=rate)
         case _:
             raise TypeError(f"solver {solver.method} has no optimizer of torch")
 

@@ -56,8 +56,7 @@ def train_step(
         layer = first_not_finite(model, share, replicas)
         raise not_finite("loss is not finite", *at, layer=layer)
     if share.rows:
-        # the gradient of the mean, without dividing the sum on the device
-        own.backward(own.new_tensor(1.0 / batch.rows))  # type: ignore[no-untyped-call]
+        (own * (1.0 / batch.rows)).backward()  # type: ignore[no-untyped-call]
     replicas.sum_gradients(update.parameters)
     update(rate, batch.rows)
     return total, error
@@ -77,7 +76,7 @@ def evaluate(
         share = replicas.share(batch)
         if share.rows:
             total, wrong = _sums(model, share.to(model.device))
-            total.backward(total.new_tensor(1.0 / rows))  # type: ignore[no-untyped-call]
+            (total * (1.0 / rows)).backward()  # type: ignore[no-untyped-call]
             loss += total.detach()
             error += wrong
     loss, error = replicas.totals(loss, error)

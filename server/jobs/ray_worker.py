@@ -32,6 +32,7 @@ _PASSED_ON = (
     "MALLOC_MMAP_MAX_",
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_TOP_PAD_",
+    "MALLOC_ARENA_MAX",
 )
 
 

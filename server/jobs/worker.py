@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from threading import Event, Lock, Thread
 from typing import Literal, Protocol, Self
 
@@ -112,7 +113,8 @@ class Reports:
     """The events of a running job, its heartbeat and its cancel flag, kept by one thread.
 
     Events are written in batches, at most ``FLUSH_S`` late, so that a job with thousands of small
-    batches does not wait for the database at each.
+    batches does not wait for the database at each. One that comes after a silence is written at
+    once.
     """
 
     jobs: JobStore
@@ -125,6 +127,7 @@ class Reports:
     _waiting: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
     _ended: bool = False
+    _written: float = -inf
 
     def __enter__(self) -> Self:
         self._thread = Thread(target=self._keep, name="castorch-heartbeat", daemon=True)
@@ -141,6 +144,9 @@ class Reports:
         """Take an event; it is written by the other thread."""
         with self._lock:
             self._waiting.append((kind, dict(data)))
+            was_silent = time.monotonic() - self._written >= FLUSH_S
+        if was_silent:
+            self.bell.beat_now.set()
 
     def cancelled(self) -> bool:
         """Return whether the action should stop: it was asked to, or the job was taken away."""
@@ -169,8 +175,9 @@ class Reports:
     def _flush(self) -> None:
         with self._lock:
             events, self._waiting = self._waiting, []
-        if not events:
-            return
+            if not events:
+                return
+            self._written = time.monotonic()
         try:
             self.jobs.append(self.job.id, events)
         except StoreUnavailable as error:

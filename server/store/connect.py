@@ -23,7 +23,6 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import Any
 
-from psycopg.pq import Format
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
 from sqlalchemy import text as sql
 from sqlalchemy.dialects import postgresql, sqlite
@@ -191,6 +190,8 @@ def _choose_format(*call: Any) -> None:
     """Let PostgreSQL send bytes as they are, and not as hexadecimal text, where it is asked to."""
     _connection, cursor, _statement, _parameters, context, _many = call
     if context is not None and context.execution_options.get("in_bytes", False):
+        from psycopg.pq import Format  # SQLite does without it
+
         cursor.format = Format.BINARY
 
 

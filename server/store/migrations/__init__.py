@@ -3,9 +3,6 @@
 import logging
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 from sqlalchemy import text as sql
 
@@ -48,6 +45,11 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _migrate(connection: Connection, found: str | None) -> None:
+    # most processes find a database that is up to date
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection

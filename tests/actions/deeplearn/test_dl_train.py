@@ -174,6 +174,26 @@ class TestFlowers:
         texts = [message.text for message in again.messages]
         assert "Layers without starting weights were initialised: out." in texts
 
+    def test_followers_hear_once_how_long_the_way_to_the_first_mini_batch_was(
+        self, ctx: Context
+    ) -> None:
+        heard: list[tuple[str, Mapping[str, Json]]] = []
+        loud = replace(ctx, report=lambda kind, data: heard.append((kind, data)))
+        train(lambda name, **raw: run_action(loud, name, raw), optimizer={"maxEpochs": 2})
+
+        assert [kind for kind, _ in heard if kind in ("begun", "batch")][:2] == ["begun", "batch"]
+        (seconds,) = [data for kind, data in heard if kind == "begun"]
+        assert set(seconds) == {
+            "checking",
+            "learning",
+            "encoding",
+            "gathering",
+            "initializing",
+            "loading",
+            "firstBatch",
+        }
+        assert all(isinstance(each, float) and each >= 0.0 for each in seconds.values())
+
     def test_followers_hear_of_epochs_and_batches(self, ctx: Context) -> None:
         heard: list[tuple[str, Mapping[str, Json]]] = []
         loud = replace(ctx, report=lambda kind, data: heard.append((kind, data)))

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -182,3 +185,26 @@ def test_updates_one_by_one_give_what_fused_ones_give(method: str) -> None:
             assert weight.grad is None
         found.append(weight.detach())
     torch.testing.assert_close(*found)
+
+
+def test_no_solver_loads_the_compiler_of_torch() -> None:
+    # which takes more than a second of a worker's first training, and 70 MB
+    program = """
+import sys
+from tests.engine.train.cases import Case, optimizer
+from engine.train.resume import solver_state
+from engine.train.optimizers import Update
+for method in ("VANILLA", "MOMENTUM", "NESTEROV", "ADAM", "ADAMW", "ADAGRAD", "RMSPROP", "LBFG",
+               "NATGRAD"):
+    case = Case()
+    case.train(optimizer(method, max_epochs=2))
+    if method != "LBFG":
+        solver_state(Update(optimizer(method), case.model.parameters("weights"), []))
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"

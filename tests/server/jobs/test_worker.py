@@ -156,6 +156,17 @@ def test_events_wait_in_order_while_the_database_is_away() -> None:
     assert jobs.told == [("epoch", {"epoch": 1}), ("epoch", {"epoch": 2})]
 
 
+def test_an_event_after_a_silence_is_written_at_once() -> None:
+    jobs = OneJob()
+
+    with reports(jobs, heartbeat_s=600.0) as open_reports:
+        until(lambda: jobs.beats == 1)
+        open_reports.add(*EVENT)
+        # by itself the heart would beat again in ten minutes
+        until(lambda: jobs.beats == 2)
+        until(lambda: jobs.told == [EVENT])
+
+
 def test_a_cancel_request_is_seen_at_a_heartbeat() -> None:
     jobs = OneJob(cancel_requested=True)
 
