@@ -32,7 +32,7 @@ COMPILED = "TORCHINDUCTOR_CACHE_DIR"
 Source: torch, "Compile Time Caching in torch.compile".
 """
 
-_KEEP_MEMORY = {
+KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 46),
     "MALLOC_TOP_PAD_": str(64 * MEBIBYTE),
@@ -206,7 +206,7 @@ def worker_environment(settings: Settings, gpu: str | None = None) -> dict[str, 
     """
     threads = {"OMP_NUM_THREADS": str(settings.threads), "MKL_NUM_THREADS": str(settings.threads)}
     devices = {} if gpu is None else {VISIBLE: gpu}
-    memory = {} if "kept-memory" in settings.without else _KEEP_MEMORY
+    memory = {} if "kept-memory" in settings.without else KEEP_MEMORY
     compiled = {COMPILED: str(settings.absolute.frozen_folder / "compiler"), MARK: "1"}
     return {**memory, **compiled, **os.environ, **threads, **devices, **_exported(settings)}
 

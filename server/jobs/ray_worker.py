@@ -11,7 +11,7 @@ from ray.exceptions import RayError
 
 from server.jobs.worker import Bell, warm
 from server.logs import start_logging
-from server.settings import Settings, worker_environment
+from server.settings import KEEP_MEMORY, Settings, worker_environment
 
 END = "end"
 """The last line a worker tells."""
@@ -26,14 +26,7 @@ EXIT_DETAIL = re.compile(r"Worker exit detail: (.*?)(?: Some common causes|$)")
 LONGEST_REASON = 300
 """Of an account of a death that is none of a process, in characters."""
 
-_PASSED_ON = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "MALLOC_MMAP_MAX_",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_TOP_PAD_",
-    "MALLOC_ARENA_MAX",
-)
+_PASSED_ON = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", *KEEP_MEMORY)
 
 
 def reserved(settings: Settings) -> dict[str, Any]:
@@ -42,7 +35,9 @@ def reserved(settings: Settings) -> dict[str, Any]:
     return {
         "num_cpus": settings.threads,
         "num_gpus": settings.ray_gpus,
-        "runtime_env": {"env_vars": {name: environment[name] for name in _PASSED_ON}},
+        "runtime_env": {
+            "env_vars": {name: environment[name] for name in _PASSED_ON if name in environment}
+        },
     }
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from server.settings import Settings
+from server.settings import KEEP_MEMORY, Settings
 
 ray_worker = pytest.importorskip("server.jobs.ray_worker")
 
@@ -55,3 +55,12 @@ def test_a_worker_is_given_its_processors_and_the_memory_settings_of_every_worke
     assert environment["OMP_NUM_THREADS"] == "3"
     assert "MALLOC_MMAP_MAX_" in environment
     assert not any(name.startswith("CASTORCH_") for name in environment)
+
+
+def test_a_worker_that_is_not_to_keep_memory_is_given_no_such_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in KEEP_MEMORY:
+        monkeypatch.delenv(name, raising=False)
+    found = ray_worker.reserved(Settings(without=("kept-memory",)))
+    assert set(found["runtime_env"]["env_vars"]) == {"OMP_NUM_THREADS", "MKL_NUM_THREADS"}
