@@ -59,6 +59,17 @@ def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise SystemExit("the server did not start")
 
 
+def wait_for_worker(url: str) -> None:
+    """Return when the only worker of a server is warm."""
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=1) as answer:  # noqa: S310 - loopback
+            if json.load(answer)["workers"]["ready"] == 1:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the worker did not start")
+
+
 def worker_pid() -> int:
     """Return the process of the only worker of the server that this process has started."""
     mine = os.getpid()
