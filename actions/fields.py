@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -44,6 +44,11 @@ class WireField:
     name: str
     info: FieldInfo
     negated: bool = False
+
+    @cached_property
+    def shape(self) -> "Shape":
+        """The type of the field, taken apart."""
+        return take_apart(self.info.annotation, tuple(self.info.metadata))
 
 
 @lru_cache(maxsize=512)

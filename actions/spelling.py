@@ -214,11 +214,10 @@ def _field(reader: _Reader, field: WireField, value: object, path: str) -> objec
     if field.negated:
         opposite = _value(reader, take_apart(bool), value, path)
         return not opposite if isinstance(opposite, bool | int) else opposite
-    shape = take_apart(info.annotation, tuple(info.metadata))
     tag = _tag(info)
     if tag is not None:
         return _tagged(reader, info, tag, value, path)
-    return _value(reader, shape, value, path)
+    return _value(reader, field.shape, value, path)
 
 
 def _tag(info: FieldInfo) -> str | None:

@@ -1,5 +1,6 @@
 """What the service adds to a call: declare a DenseNet-121 layer by layer over one connection.
 
+It begins when the worker is warm: one that still loads torch takes a processor for itself.
 Every call is timed at the caller, and at the server by its own clock (``elapsed_s``). The last line
 is a ratio of medians, first quarter of the calls over the last: 1 when a call costs the same in a
 large model, less when it costs more.
@@ -16,7 +17,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from urllib.parse import urlsplit
 
-from service import report, running_server
+from service import report, running_server, wait_for_worker
 
 from engine.zoo.densenet import densenet
 
@@ -37,6 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, running_server(Path(name)) as session:
         session.run("deepLearn.buildModel", model_table="densenet", type="CNN")
         address = urlsplit(session._transport.url)
+        wait_for_worker(session._transport.url)
         connection = HTTPConnection(str(address.hostname), address.port)
 
         def call(params: dict[str, object]) -> tuple[float, float]:

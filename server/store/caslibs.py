@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     case,
     delete,
     insert,
@@ -34,6 +35,29 @@ PERSONAL = "CASUSER"
 PUBLIC = "PUBLIC"
 
 _ID_BYTES = 16
+
+_CLOSENESS = case(
+    (caslibs.c.session_id.is_not(None), 0), (caslibs.c.user_name.is_not(None), 1), else_=2
+)
+_VISIBLE = (
+    select(caslibs)
+    .where(
+        or_(
+            and_(caslibs.c.session_id.is_(None), caslibs.c.user_name.is_(None)),
+            caslibs.c.session_id == bindparam("session"),
+            caslibs.c.user_name == bindparam("user"),
+        )
+    )
+    .order_by(caslibs.c.folded, _CLOSENESS.desc())
+)
+_NEAREST_NAMED = (
+    _VISIBLE.where(caslibs.c.folded == bindparam("caslib"))
+    .order_by(None)
+    .order_by(_CLOSENESS)
+    .limit(1)
+)
+NEAREST_ID = _NEAREST_NAMED.with_only_columns(caslibs.c.id).scalar_subquery()
+"""Id of the caslib that ``SqlCaslibStore.named`` names, as a part of a larger query."""
 
 
 class SqlCaslibStore:
@@ -119,15 +143,8 @@ class SqlCaslibStore:
             CaslibNotFound: the session sees none of that name; the message names the nearest.
         """
         wanted = self._session.active_caslib if name is None else name
-        query = (
-            select(caslibs)
-            .where(self._seen(), caslibs.c.folded == fold(wanted))
-            .order_by(_closeness())
-            .limit(1)
-        )
-        if lock:
-            query = query.with_for_update(key_share=True)
-        row = connection.execute(query).first()
+        query = _NEAREST_NAMED.with_for_update(key_share=True) if lock else _NEAREST_NAMED
+        row = connection.execute(query, self.named(name)).first()
         if row is None:
             near = did_you_mean(wanted, [seen.name for seen in self.visible(connection).values()])
             raise CaslibNotFound(
@@ -137,16 +154,15 @@ class SqlCaslibStore:
 
     def visible(self, connection: Connection) -> dict[str, Row[object]]:
         """Return the rows of all caslibs the session sees by folded name, sorted."""
-        query = select(caslibs).where(self._seen()).order_by(caslibs.c.folded, _closeness().desc())
-        return {row.folded: row for row in connection.execute(query)}
+        return {row.folded: row for row in connection.execute(_VISIBLE, self._sight())}
 
-    def _seen(self) -> ColumnElement[bool]:
-        everybody = and_(caslibs.c.session_id.is_(None), caslibs.c.user_name.is_(None))
-        return or_(
-            everybody,
-            caslibs.c.session_id == self._session.id,
-            caslibs.c.user_name == self._session.user,
-        )
+    def named(self, name: str | None) -> dict[str, str]:
+        """Return what ``NEAREST_ID`` is asked with; None means the session's active caslib."""
+        wanted = self._session.active_caslib if name is None else name
+        return {**self._sight(), "caslib": fold(wanted)}
+
+    def _sight(self) -> dict[str, str]:
+        return {"session": self._session.id, "user": self._session.user}
 
     def _refuse_taken(self, connection: Connection, name: str, *, in_session: bool) -> None:
         taken = self.visible(connection).get(fold(name))
@@ -201,10 +217,4 @@ def _add_builtin(
             description="",
             created=database.now(),
         )
-    )
-
-
-def _closeness() -> ColumnElement[int]:
-    return case(
-        (caslibs.c.session_id.is_not(None), 0), (caslibs.c.user_name.is_not(None), 1), else_=2
     )

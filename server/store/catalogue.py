@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from actions.errors import (
     Conflict,
@@ -18,7 +18,7 @@ from actions.files.links import hidden_file
 from actions.ports import Caslib, Kind, Name, Output, Session, TableInfo
 from actions.results import Json
 from engine.graph.spec import fold
-from server.store.caslibs import SqlCaslibStore
+from server.store.caslibs import NEAREST_ID, SqlCaslibStore
 from server.store.names import check_name, did_you_mean
 from server.store.schema import caslibs, contents, sessions, tables
 from server.store.staging import Recipe, add_content, drop_contents
@@ -27,6 +27,20 @@ LINKED = "linked_caslib_id"
 """In the header of a link, the caslib its file lies in; a name may come to mean another."""
 
 _NOUNS: dict[Kind, str] = {"data": "data table", "model": "model table", "weights": "weight table"}
+
+_SEEN = or_(tables.c.session_id.is_(None), tables.c.session_id == bindparam("session"))
+"""Tables that a session sees."""
+_CONTENT = (contents.c.kind, contents.c.rows, contents.c.columns, contents.c.size_bytes)
+_ENTRIES = (
+    select(tables, *_CONTENT, contents.c.job_id, contents.c.attributes, caslibs.c.name.label("lib"))
+    .join_from(tables, contents, tables.c.id == contents.c.id)
+    .join(caslibs, tables.c.caslib_id == caslibs.c.id)
+)
+_NAMED = (
+    _ENTRIES.where(tables.c.caslib_id == NEAREST_ID, tables.c.folded == bindparam("table"), _SEEN)
+    .order_by(tables.c.session_id.is_(None))
+    .limit(1)
+)
 
 
 class Catalogue:
@@ -60,16 +74,10 @@ class Catalogue:
             TableNotFound: the session sees no such table; the message names the nearest.
             WrongKind: it is of another kind than asked for.
         """
-        caslib = self._caslibs.row(connection, name.caslib)
-        query = (
-            _entries()
-            .where(tables.c.caslib_id == caslib.id, tables.c.folded == fold(name.name))
-            .where(self._seen())
-            .order_by(tables.c.session_id.is_(None))
-        )
-        row = connection.execute(query).first()
+        wanted = {**self._caslibs.named(name.caslib), "table": fold(name.name)}
+        row = connection.execute(_NAMED, wanted).first()
         if row is None:
-            raise self._not_found(connection, name.name, caslib)
+            raise self._not_found(connection, name)
         found = _info(row)
         if kind is not None:
             check_kind(found, kind)
@@ -81,12 +89,11 @@ class Catalogue:
             seen = [row.id for row in self._caslibs.visible(connection).values()]
         else:
             seen = [self._caslibs.row(connection, caslib).id]
-        query = (
-            _entries()
-            .where(tables.c.caslib_id.in_(seen), self._seen())
-            .order_by(tables.c.folded, caslibs.c.folded, tables.c.session_id.is_not(None))
+        query = _ENTRIES.where(tables.c.caslib_id.in_(seen), _SEEN).order_by(
+            tables.c.folded, caslibs.c.folded, tables.c.session_id.is_not(None)
         )
-        found = {(row.caslib_id, row.folded): _info(row) for row in connection.execute(query)}
+        rows = connection.execute(query, self._sight())
+        found = {(row.caslib_id, row.folded): _info(row) for row in rows}
         return list(found.values())
 
     def place(
@@ -108,7 +115,7 @@ class Catalogue:
         found = {
             row.id: _info(row)
             for row in connection.execute(
-                _entries().where(tables.c.id.in_([content_id for content_id, _ in outputs]))
+                _ENTRIES.where(tables.c.id.in_([content_id for content_id, _ in outputs]))
             )
         }
         return [found[content_id] for content_id, _ in outputs]
@@ -147,7 +154,7 @@ class Catalogue:
                 label=target.label or info.label,
             )
         )
-        return _info(connection.execute(_entries().where(tables.c.id == info.id)).one())
+        return _info(connection.execute(_ENTRIES.where(tables.c.id == info.id)).one())
 
     def rename(
         self, connection: Connection, name: Name, new: str, label: str | None, *, now: datetime
@@ -167,7 +174,7 @@ class Catalogue:
         values = {"name": new.strip(), "folded": fold(new)}
         values |= {} if label is None else {"label": label}
         connection.execute(update(tables).where(tables.c.id == info.id).values(values))
-        return _info(connection.execute(_entries().where(tables.c.id == info.id)).one())
+        return _info(connection.execute(_ENTRIES.where(tables.c.id == info.id)).one())
 
     def annotate(
         self, connection: Connection, table: TableInfo, facts: Mapping[str, Json]
@@ -233,10 +240,10 @@ class Catalogue:
         """
         check_name(output.name.name, "the name of a table")
         to_global = output.promote or moving != ""
-        scope = self._seen() if to_global else tables.c.session_id == self._session.id
+        scope = _SEEN if to_global else tables.c.session_id == bindparam("session")
         here = (tables.c.caslib_id == home.id) & (tables.c.folded == fold(output.name.name))
         query = select(tables.c.id, tables.c.name).where(here, scope, tables.c.id != moving)
-        taken = connection.execute(query).all()
+        taken = connection.execute(query, self._sight()).all()
         if taken and not output.replace:
             raise TableExists(
                 f"the table {taken[0].name!r} exists in caslib {home.name!r}; "
@@ -259,15 +266,16 @@ class Catalogue:
         connection.execute(in_order)
         return homes
 
-    def _seen(self) -> ColumnElement[bool]:
-        return or_(tables.c.session_id.is_(None), tables.c.session_id == self._session.id)
+    def _sight(self) -> dict[str, str]:
+        return {"session": self._session.id}
 
-    def _not_found(self, connection: Connection, name: str, caslib: Row[object]) -> TableNotFound:
-        names = select(tables.c.name).where(tables.c.caslib_id == caslib.id, self._seen())
-        near = did_you_mean(name, connection.scalars(names))
+    def _not_found(self, connection: Connection, name: Name) -> TableNotFound:
+        caslib = self._caslibs.row(connection, name.caslib)
+        names = select(tables.c.name).where(tables.c.caslib_id == caslib.id, _SEEN)
+        near = did_you_mean(name.name, connection.scalars(names, self._sight()))
         return TableNotFound(
-            f"no table is named {name!r} in caslib {caslib.name!r}{near.hint}",
-            table=name,
+            f"no table is named {name.name!r} in caslib {caslib.name!r}{near.hint}",
+            table=name.name,
             caslib=caslib.name,
             nearest=near.names,
         )
@@ -317,15 +325,6 @@ def _refuse_hidden_file(
         return
     if row.session_id is not None or row.user_name not in (None, home.user_name):
         raise hidden_file(output, row.name)
-
-
-def _entries() -> Select[tuple[object, ...]]:
-    kept = (contents.c.kind, contents.c.rows, contents.c.columns, contents.c.size_bytes)
-    return (
-        select(tables, *kept, contents.c.job_id, contents.c.attributes, caslibs.c.name.label("lib"))
-        .join_from(tables, contents, tables.c.id == contents.c.id)
-        .join(caslibs, tables.c.caslib_id == caslibs.c.id)
-    )
 
 
 def _info(row: Row[object]) -> TableInfo:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from actions.deeplearn.layout import MODEL_SCHEMA, count_rows
 from actions.errors import Conflict
@@ -24,6 +24,18 @@ LayerRow = tuple[str, str, str, int | None]
 Layers = Mapping[int, LayerRow]
 Edges = Mapping[tuple[int, int], int]
 """(Layer, position) to source."""
+
+_RAISE_VERSION = (
+    update(tables)
+    .where(tables.c.id == bindparam("model"), tables.c.version == bindparam("seen"))
+    .values(version=bindparam("raised"))
+)
+_DESCRIBE = (
+    update(contents)
+    .where(contents.c.id == bindparam("model"))
+    .values(rows=bindparam("counted"), header=bindparam("described"))
+)
+_ADD_LAYERS, _ADD_EDGES = insert(model_layers), insert(model_edges)
 
 
 class SqlModelStore:
@@ -92,10 +104,9 @@ class SqlModelStore:
             _raise_version(connection, info)
             written = _write_difference(connection, info.id, stored.graph, graph)
             rows = info.rows + written
+            described = {"name": graph.name, "family": graph.family}
             connection.execute(
-                update(contents)
-                .where(contents.c.id == info.id)
-                .values(rows=rows, header={"name": graph.name, "family": graph.family})
+                _DESCRIBE, {"model": info.id, "counted": rows, "described": described}
             )
         self._graphs.put((info.id, info.version + 1), Kept(graph, rows))
         return replace(info, version=info.version + 1, rows=rows)
@@ -135,9 +146,8 @@ def _edges(graph: Graph, nodes: Iterable[Node]) -> dict[tuple[int, int], int]:
 
 
 def _raise_version(connection: Connection, info: TableInfo) -> None:
-    same = (tables.c.id == info.id) & (tables.c.version == info.version)
-    raised = update(tables).where(same).values(version=info.version + 1)
-    if connection.execute(raised).rowcount == 1:
+    known = {"model": info.id, "seen": info.version, "raised": info.version + 1}
+    if connection.execute(_RAISE_VERSION, known).rowcount == 1:
         return
     present = connection.scalar(select(tables.c.id).where(tables.c.id == info.id))
     what = "replaced or dropped" if present is None else "changed"
@@ -152,7 +162,11 @@ def _write_difference(connection: Connection, content_id: str, old: Graph, new: 
     Most changes add one layer; what this costs does not grow with the model.
     """
     before = {node.id: node for node in old.nodes}
-    differing = [node for node in new.nodes if before.get(node.id) != node]
+    differing = [
+        node
+        for node in new.nodes  # most are the same objects, which is quick to see
+        if (known := before.get(node.id)) is not node and known != node
+    ]
     replaced = before.keys() & {node.id for node in differing}
     gone = before.keys() - {node.id for node in new.nodes}
     layers, edges = _layers(new, differing), _edges(new, differing)
@@ -175,7 +189,7 @@ def _remove(connection: Connection, table: Table, content_id: str, layer_ids: se
 def _add(connection: Connection, content_id: str, layers: Layers, edges: Edges) -> None:
     if layers:
         connection.execute(
-            insert(model_layers),
+            _ADD_LAYERS,
             [
                 {
                     "content_id": content_id,
@@ -187,7 +201,7 @@ def _add(connection: Connection, content_id: str, layers: Layers, edges: Edges) 
         )
     if edges:
         connection.execute(
-            insert(model_edges),
+            _ADD_EDGES,
             [
                 {
                     "content_id": content_id,

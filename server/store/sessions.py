@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Text,
+    bindparam,
     delete,
     exists,
     or_,
@@ -37,6 +38,11 @@ _ID_BYTES = 16
 TIMEOUT = "timeout"
 """The option that says how many seconds a session may be idle."""
 
+_DEFAULT = select(sessions).where(sessions.c.user_name == bindparam("user"), sessions.c.is_default)
+_BY_ID = select(sessions).where(
+    sessions.c.id == bindparam("session"), sessions.c.user_name == bindparam("user")
+)
+
 
 class SqlSessionStore:
     """Sessions of all users."""
@@ -61,15 +67,15 @@ class SqlSessionStore:
         Raises:
             InvalidParameters: the name is empty, too long or has characters that cannot be shown.
         """
-        mine = select(sessions).where(sessions.c.user_name == user, sessions.c.is_default)
+        mine = {"user": user}
         with self._database.read() as connection:
-            row = connection.execute(mine).first()
+            row = connection.execute(_DEFAULT, mine).first()
         if row is not None:
             return self._note_use(row)
         check_name(user, "the name of a user")
         with self._database.write() as connection:
             self._add(connection, user, "default", is_default=True)
-            return _session(connection.execute(mine).one())
+            return _session(connection.execute(_DEFAULT, mine).one())
 
     def find(self, session_id: str, user: str) -> Session:
         """Return a session of the user and note its use.
@@ -202,8 +208,8 @@ class SqlSessionStore:
 
 
 def _row(connection: Connection, session_id: str, user: str, *, lock: bool = False) -> Row[object]:
-    query = select(sessions).where(sessions.c.id == session_id, sessions.c.user_name == user)
-    row = connection.execute(query.with_for_update() if lock else query).first()
+    query = _BY_ID.with_for_update() if lock else _BY_ID
+    row = connection.execute(query, {"session": session_id, "user": user}).first()
     if row is None:
         raise SessionNotFound(f"no session of user {user!r} has the id {session_id!r}")
     return row

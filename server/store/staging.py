@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from actions.errors import ActionError, Conflict
 from actions.ports import Kind
@@ -37,6 +46,17 @@ GONE = "the staged table was published, discarded, or idle for too long"
 _PIECE = 16
 """Chunks removed in one transaction: about 64 MiB."""
 _ID_BYTES = 16
+
+_STAGED = (contents.c.id == bindparam("content")) & (contents.c.state == "staged")
+_COUNT = (
+    update(contents)
+    .where(_STAGED)
+    .values(
+        touched=bindparam("now"),
+        rows=contents.c.rows + bindparam("more_rows"),
+        size_bytes=contents.c.size_bytes + bindparam("more_bytes"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -72,16 +92,8 @@ class SqlStaged:
             Conflict: the content was taken for an orphan and collected.
         """
         self._touched = self._database.now()
-        counted = (
-            update(contents)
-            .where(_is_staged(self.id))
-            .values(
-                touched=self._touched,
-                rows=contents.c.rows + rows,
-                size_bytes=contents.c.size_bytes + size_bytes,
-            )
-        )
-        if connection.execute(counted).rowcount != 1:
+        more = {"more_rows": rows, "more_bytes": size_bytes, "now": self._touched}
+        if connection.execute(_COUNT, {"content": self.id, **more}).rowcount != 1:
             raise Conflict(GONE)
         self.rows += rows
         return self.rows - rows
@@ -139,8 +151,8 @@ def discarding(database: Database, staged: SqlStaged) -> Iterator[None]:
 def discard(database: Database, content_id: str) -> None:
     """Remove a content that is still staged."""
     with database.write(relaxed=True) as connection:
-        condemned = update(contents).where(_is_staged(content_id)).values(state="garbage")
-        orphaned = connection.execute(condemned).rowcount == 1
+        condemned = update(contents).where(_STAGED).values(state="garbage")
+        orphaned = connection.execute(condemned, {"content": content_id}).rowcount == 1
     if orphaned:
         _remove(database, content_id)
 
@@ -151,8 +163,8 @@ def make_live(connection: Connection, content_id: str, *, now: datetime) -> None
     Raises:
         Conflict: the content is no longer staged.
     """
-    alive = update(contents).where(_is_staged(content_id)).values(state="live", touched=now)
-    if connection.execute(alive).rowcount != 1:
+    alive = update(contents).where(_STAGED).values(state="live", touched=now)
+    if connection.execute(alive, {"content": content_id}).rowcount != 1:
         raise Conflict(GONE)
 
 
@@ -179,10 +191,6 @@ def collect(database: Database, *, lease_s: float, grace_s: float) -> int:
     for content_id in garbage:
         _remove(database, content_id)
     return len(garbage)
-
-
-def _is_staged(content_id: str) -> ColumnElement[bool]:
-    return and_(contents.c.id == content_id, contents.c.state == "staged")
 
 
 def _remove(database: Database, content_id: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from actions.errors import ColumnNotFound, Conflict, InvalidParameters
 from actions.file_link import FileLink, link_of
@@ -18,6 +18,18 @@ from server.store.connect import Database
 from server.store.names import did_you_mean
 from server.store.schema import contents, data_chunks
 from server.store.staging import Recipe, SqlStaged, discarding, make_live, open_content
+
+_ADD = insert(data_chunks)
+_HOLDING = (
+    select(data_chunks.c.first_row, data_chunks.c.body)
+    .where(data_chunks.c.content_id == bindparam("table"))
+    .where(data_chunks.c.first_row <= bindparam("position"))
+    .where(data_chunks.c.first_row + data_chunks.c.rows > bindparam("position"))
+    .order_by(data_chunks.c.first_row.desc())
+    .limit(1)
+    .execution_options(in_bytes=True)
+)
+"""The chunk that holds a row."""
 
 
 class SqlStagedData(SqlStaged):
@@ -64,14 +76,8 @@ class SqlStagedData(SqlStaged):
         body = encode(whole)
         with self._database.write(relaxed=True) as connection:
             first_row = self.record(connection, rows=whole.num_rows, size_bytes=body.size)
-            connection.execute(
-                insert(data_chunks).values(
-                    content_id=self.id,
-                    first_row=first_row,
-                    rows=whole.num_rows,
-                    body=memoryview(body),
-                )
-            )
+            chunk = {"first_row": first_row, "rows": whole.num_rows, "body": memoryview(body)}
+            connection.execute(_ADD, {"content_id": self.id, **chunk})
         self._held, self._held_bytes = [], 0
 
 
@@ -269,16 +275,9 @@ class SqlTableStore:
 
     def _chunk(self, table: TableInfo, position: int) -> tuple[int, bytes]:
         """Return the chunk that holds a row: its first row and its bytes."""
-        query = (
-            select(data_chunks.c.first_row, data_chunks.c.body)
-            .where(data_chunks.c.content_id == table.id, data_chunks.c.first_row <= position)
-            .where(data_chunks.c.first_row + data_chunks.c.rows > position)
-            .order_by(data_chunks.c.first_row.desc())
-            .limit(1)
-            .execution_options(in_bytes=True)
-        )
+        wanted = {"table": table.id, "position": position}
         with self._database.read() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(_HOLDING, wanted).first()
         if row is None:
             raise gone(table)
         return row.first_row, row.body

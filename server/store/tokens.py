@@ -15,6 +15,8 @@ from server.store.schema import tokens, users
 
 Role = Literal["user", "admin"]
 
+_ANY = select(tokens.c.id).limit(1)
+
 _SECRET_BYTES = 32
 _ID_BYTES = 8
 
@@ -70,7 +72,7 @@ class SqlTokenStore:
     def any(self) -> bool:
         """Return whether there is a token at all."""
         with self._database.read() as connection:
-            return connection.execute(select(tokens.c.id).limit(1)).first() is not None
+            return connection.execute(_ANY).first() is not None
 
     def find(self, token: str) -> User | None:
         """Return whose token it is, or None."""

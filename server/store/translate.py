@@ -62,7 +62,7 @@ def translated() -> Iterator[None]:
         if known is None:
             raise
         raise known from error
-    except sqlite3.Error as error:  # while a connection is made, before SQLAlchemy wraps errors
+    except sqlite3.Error as error:  # where SQLAlchemy does not wrap it: connecting, beginning
         known = _of_sqlite(error)
         if known is None:
             raise

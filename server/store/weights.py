@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 
 from actions.deeplearn.layout import WEIGHTS_SCHEMA
 from actions.ports import Name, TableInfo, WeightsHeader
@@ -20,6 +20,23 @@ from server.store.staging import Recipe, SqlStaged, discarding, open_content
 from server.store.tables import gone
 
 _FLOAT = np.dtype("<f4")
+
+_ADD = insert(weight_chunks)
+_HOLDING = (
+    select(
+        weight_chunks.c.first_row,
+        weight_chunks.c.segment,
+        weight_chunks.c.start,
+        weight_chunks.c.body,
+    )
+    .where(weight_chunks.c.content_id == bindparam("table"))
+    .where(weight_chunks.c.first_row <= bindparam("position"))
+    .where(weight_chunks.c.first_row + weight_chunks.c.rows > bindparam("position"))
+    .order_by(weight_chunks.c.first_row.desc())
+    .limit(1)
+    .execution_options(in_bytes=True)
+)
+"""The chunk that holds a row."""
 
 
 class SqlStagedWeights(SqlStaged):
@@ -105,7 +122,7 @@ class SqlStagedWeights(SqlStaged):
         with self._database.write(relaxed=True) as connection:
             size = self._held_rows * _FLOAT.itemsize
             self.record(connection, rows=self._held_rows, size_bytes=size)
-            connection.execute(insert(weight_chunks), self._held)
+            connection.execute(_ADD, self._held)
         self._held, self._held_rows = [], 0
 
 
@@ -189,17 +206,9 @@ class SqlWeightStore:
         self, table: TableInfo, specs: tuple[SegmentSpec, ...], position: int
     ) -> tuple[Chunk, int]:
         """Return the stored chunk that holds a row, and its first row."""
-        stored = weight_chunks.c
-        query = (
-            select(stored.first_row, stored.segment, stored.start, stored.body)
-            .where(stored.content_id == table.id, stored.first_row <= position)
-            .where(stored.first_row + stored.rows > position)
-            .order_by(stored.first_row.desc())
-            .limit(1)
-            .execution_options(in_bytes=True)
-        )
+        wanted = {"table": table.id, "position": position}
         with self._database.read() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(_HOLDING, wanted).first()
         if row is None:
             raise gone(table)
         values = np.frombuffer(row.body, dtype=_FLOAT)
