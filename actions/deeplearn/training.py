@@ -18,6 +18,7 @@ from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_
 from actions.deeplearn.fitting import batch_told
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
+from actions.deeplearn.processors import precision_of
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
 from actions.deeplearn.summary import model_info, training_bytes
 from actions.deeplearn.trainlog import Preparation, TrainLog
@@ -278,6 +279,7 @@ class Training:
             checkpoints=self.attempts.checkpointing(self.seeds),
             resume=self.attempts.last,
             replicas=self.replicas,
+            precision=precision_of(self.p.gpu),
             without=self.ctx.without,
         )
         return trainer.run()
