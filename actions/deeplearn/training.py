@@ -33,6 +33,7 @@ from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.batches import BatchSource, ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder, Purpose
+from engine.data.feed import Feed
 from engine.data.learn import learn_schema
 from engine.data.schema import Schema, SchemaRequest, bound_graph
 from engine.data.text import Embeddings
@@ -41,10 +42,12 @@ from engine.devices import choose_device, seeded
 from engine.graph.declaration import declared
 from engine.graph.infer import account, check_trainable
 from engine.graph.spec import Graph, fold
+from engine.memory import free_bytes
 from engine.train.config import resolved_seed
 from engine.train.history import TrainEvent
 from engine.train.loop import Trainer, TrainResult
 from engine.train.replicas import ALONE, Replicas
+from engine.transfer import CudaLink
 from engine.weights import read_weights
 
 if TYPE_CHECKING:
@@ -52,6 +55,9 @@ if TYPE_CHECKING:
 
 RESIDENT_BYTES = 2 << 30
 """Encoded tables up to this size are kept in memory; larger ones are read again every epoch."""
+RESIDENT_PARTS = 4
+"""A graphics processor holds encoded tables of at most one such part of its free memory; while they
+are put together they take two."""
 FLOAT_BYTES = 4
 
 
@@ -229,12 +235,20 @@ class Training:
 
     def _source(self, table: OpenTable, purpose: Purpose) -> BatchSource:
         encoder = Encoder(self.schema, purpose, self.embeddings)
-        if self._row_bytes() * table.info.rows <= RESIDENT_BYTES:
-            source = ResidentSource.read(encoder, _columns(table))
-            return source if self.device == "cpu" else source.to(choose_device(self.device))
-        rows = self.schema.rows_used if purpose == "train" else table.info.rows
-        overlaps = "overlap" not in self.ctx.without
-        return StreamingSource(encoder, lambda: _columns(table), rows, overlaps=overlaps)
+        device, size = choose_device(self.device), self._row_bytes() * table.info.rows
+        overlaps, is_near = "overlap" not in self.ctx.without, device.type == "cpu"
+        lanes = self.ctx.threads if overlaps and not is_near else 0
+        if not is_near and size <= free_bytes(device, None) // RESIDENT_PARTS:
+            return ResidentSource.read(encoder, _columns(table), device, lanes=lanes)
+        source: BatchSource
+        if size <= RESIDENT_BYTES:
+            source = ResidentSource.read(encoder, _columns(table), lanes=lanes)
+        else:
+            rows = self.schema.rows_used if purpose == "train" else table.info.rows
+            source = StreamingSource(
+                encoder, lambda: _columns(table), rows, overlaps=overlaps, lanes=lanes
+            )
+        return source if is_near else Feed(source, CudaLink(device))
 
     def _row_bytes(self) -> int:
         """Return the memory of one encoded row: bytes of images, float32 of other variables."""

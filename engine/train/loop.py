@@ -103,7 +103,8 @@ class Trainer:
             draws its dropout by itself.
         precision: what products are formed in; a run that goes on keeps that of its checkpoint.
         without: the fast paths that are left out.
-        recorder: makes what records steps, given the source of randomness; None: nothing does.
+        recorder: makes what records steps, given the source of randomness; None: on a graphics
+            processor CUDA graphs, elsewhere nothing.
     """
 
     model: CompiledModel
@@ -130,7 +131,8 @@ class Trainer:
     recorder: Callable[[torch.Generator], Recorder] | None = None
 
     def __post_init__(self) -> None:
-        if self.device.type == "cuda" and "cuda-graphs" not in self.without:
+        records = self.device.type == "cuda" and "cuda-graphs" not in self.without
+        if records and self.recorder is None:
             self.recorder = partial(CudaRecorder, self.device)
 
     def run(self) -> TrainResult:
