@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -78,6 +79,32 @@ def using_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def products(device: torch.device, *, tf32: bool) -> Iterator[None]:
+    """Form products of float32 on a graphics processor with TF32's ten bits, or with all of them.
+
+    The sums are float32. Elsewhere nothing changes.
+
+    Source: PyTorch, "CUDA semantics", section "TensorFloat-32 (TF32)".
+    """
+    if device.type != "cuda":
+        yield
+        return
+    places: tuple[Any, ...] = (
+        torch.backends.cuda.matmul,
+        torch.backends.cudnn.conv,  # type: ignore[attr-defined]  # torch's stubs leave it out
+        torch.backends.cudnn.rnn,
+    )
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "tf32" if tf32 else "ieee"
+    try:
+        yield
+    finally:
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision
 
 
 @contextmanager

@@ -60,8 +60,8 @@ class Settings(BaseSettings):
     left out: ``castorch-frozen`` in ``data``."""
     without: tuple[FastPath, ...] = ()
     """Fast paths that are left out, as a JSON list, to find the one that is to blame for something:
-    ``channels-last``, ``folding``, ``freezing``, ``fused-updates``, ``kept-memory``, ``overlap``
-    ([Speed](speed.md))."""
+    ``channels-last``, ``cuda-graphs``, ``folding``, ``freezing``, ``fused-updates``,
+    ``kept-memory``, ``overlap``, ``tf32`` ([Speed](speed.md))."""
     host: str = "127.0.0.1"
     """Address to listen on. Without tokens only a loopback address is served."""
     port: int = Field(default=8080, ge=0, le=65535)

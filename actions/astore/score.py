@@ -45,7 +45,8 @@ class ScoreParams(ActionParams):
     copy_vars: Annotated[tuple[Variable, ...], Aliases("copyVar")] = ()
     """Columns to carry over; ``all`` for all of them."""
     gpu: GpuParameter = None
-    """Graphics processor to use; left out or false: none."""
+    """Graphics processor to use; left out or false: none. Without any in the machine the
+    processor does the work, with a warning."""
     options: tuple[StoreOption, ...] = ()
     """The graphics processor once more, as stores of CAS name it; where ``gpu`` is left out."""
     n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
@@ -61,16 +62,17 @@ def score(ctx: Context, p: ScoreParams) -> ActionResult:
         InvalidFile: ``rstore`` is no store.
         DataError: the store holds no model file, or a row cannot be encoded.
         ColumnNotFound: the table lacks a variable of the model.
-        DeviceError: there is no such graphics processor.
+        DeviceError: there are graphics processors, but not this one.
         InvalidParameters: an option is no number.
         MemoryExhausted: the work does not fit into memory.
         TableExists: the scored table exists and ``replace`` is false.
         Cancelled: the caller asked to stop; nothing is stored.
     """
-    device = device_name(p.gpu if p.gpu is not None else _gpu(p.options))
+    gpu = p.gpu if p.gpu is not None else _gpu(p.options)
+    device = device_name(ctx, gpu)
     info, pieces = open_store(ctx, p.rstore)
     source = FileSource(info, read_model(pieces))
-    options = ScoreOptions(table=p.table, cas_out=p.cas_out, copy_vars=p.copy_vars)
+    options = ScoreOptions(table=p.table, cas_out=p.cas_out, copy_vars=p.copy_vars, gpu=gpu)
     with threads_of(ctx, p.n_threads), memory_told():
         return Scoring(ctx, options, source, device, source.file.declaration.layers).run()
 

@@ -60,7 +60,8 @@ class ScoreOptions(ActionParams):
     random_mutation: Never = "NONE"
     """Images are scored as they are."""
     gpu: GpuParameter = None
-    """Graphics processor to use; left out or false: none."""
+    """Graphics processor to use; left out or false: none. Without any in the machine the
+    processor does the work, with a warning."""
     n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Threads of the work; left out: all there are."""
     log_level: Annotated[int, Field(ge=0, le=3)] = 0
@@ -88,13 +89,13 @@ def dl_score(ctx: Context, p: DlScoreParams) -> ActionResult:
         ColumnNotFound: the table lacks a variable of the model.
         WeightsError: the weights belong to another model.
         DataError: a row cannot be encoded.
-        DeviceError: there is no such graphics processor.
+        DeviceError: there are graphics processors, but not this one.
         MemoryExhausted: the work does not fit into memory.
         TableExists: an output exists and ``replace`` is false.
         NotSupportedError: several workers are asked for and the server has no Ray runner.
         Cancelled: the caller asked to stop; nothing is stored.
     """
-    device = device_name(p.gpu)
+    device = device_name(ctx, p.gpu)
     with threads_of(ctx, p.n_threads), memory_told(ctx.memory_bytes):
         source = TableSource(ctx, p.model_table, p.init_weights)
         kind: type[Scoring] = Scoring

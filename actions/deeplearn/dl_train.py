@@ -89,7 +89,8 @@ class DlTrainParams(ActionParams):
     force_equal_padding: bool = False
     """Raise the smaller side of an uneven automatic padding to the larger one."""
     gpu: GpuParameter = None
-    """Graphics processor to use; left out or false: none."""
+    """Graphics processor to use; left out or false: none. Without any in the machine the
+    processor does the work, with a warning."""
     n_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Threads of the work, by which ``miniBatchSize`` is multiplied; left out: all there are, and a
     mini-batch of ``miniBatchSize`` rows, so that results do not depend on the machine."""
@@ -112,13 +113,13 @@ def dl_train(ctx: Context, p: DlTrainParams) -> ActionResult:
         WeightsError: the starting weights belong to another model.
         TrainingError: training diverged, or there is nothing to train; of a run that diverged
             best weights and snapshots are stored.
-        DeviceError: there is no such graphics processor.
+        DeviceError: there are graphics processors, but not this one.
         MemoryExhausted: the work does not fit into memory.
         TableExists: a weight table exists and ``replace`` is false.
         NotSupportedError: several workers are asked for and the server has no Ray runner.
         Cancelled: the caller asked to stop; nothing but snapshots is stored.
     """
-    device = device_name(p.gpu)
+    device = device_name(ctx, p.gpu)
     p = p.model_copy(update={"optimizer": with_routine(ctx, p.optimizer)})
     with threads_of(ctx, p.n_threads), memory_told(ctx.memory_bytes):
         return Training(ctx, p, device).run()

@@ -41,12 +41,12 @@ def dl_tune(ctx: Context, p: DlTuneParams) -> ActionResult:
         WeightsError: the starting weights belong to another model.
         TrainingError: no trial came to its end.
         InvalidParameters: there is no range, or one does not fit its option.
-        DeviceError: there is no such graphics processor.
+        DeviceError: there are graphics processors, but not this one.
         TableExists: a weight table exists and ``replace`` is false.
         NotSupportedError: several workers are asked for.
         Cancelled: the caller asked to stop; nothing is stored.
     """
-    device = device_name(p.gpu)
+    device = device_name(ctx, p.gpu)
     p = p.model_copy(update={"optimizer": with_routine(ctx, p.optimizer)})
     with threads_of(ctx, p.n_threads), memory_told(ctx.memory_bytes):
         return Tuning(ctx, p, device).run()

@@ -14,6 +14,7 @@ from actions.answers import description, output_tables, result_table
 from actions.columns import engine_columns
 from actions.context import Context
 from actions.deeplearn.data_roles import embeddings
+from actions.deeplearn.processors import precision_of
 from actions.deeplearn.roles import IMAGE, LABEL, narrowed
 from actions.deeplearn.schemas import bind_weights
 from actions.deeplearn.sources import Source
@@ -194,14 +195,13 @@ class Scoring:
             shop=self.shop,
             lanes=self.lanes,
             channels_last="channels-last" not in self.ctx.without,
+            tf32="tf32" not in self.ctx.without,
         )
 
     @property
     def lanes(self) -> int:
         """Parts of a batch that are computed side by side."""
-        if "overlap" in self.ctx.without:
-            return 0
-        return self.ctx.threads if choose_device(self.device).type == "cpu" else 1
+        return 0 if "overlap" in self.ctx.without else self.ctx.threads
 
     @property
     def shop(self) -> Shop:
@@ -213,6 +213,7 @@ class Scoring:
             weights=info.id,
             record=_record(info),
             rows=self.table.info.rows,
+            precision=precision_of(self.p.gpu),
         )
 
     def _remember(self, record: Record) -> None:

@@ -17,6 +17,7 @@ from actions.deeplearn.data_roles import data_spec, embeddings, names, sequence_
 from actions.deeplearn.fitting import batch_told
 from actions.deeplearn.history import history_table, report
 from actions.deeplearn.loading import load_table
+from actions.deeplearn.processors import precision_of
 from actions.deeplearn.roles import IMAGE, chosen, narrowed, predicted
 from actions.deeplearn.summary import model_info, training_bytes
 from actions.deeplearn.trainlog import Phases, TrainLog
@@ -31,6 +32,7 @@ from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.batches import BatchSource, ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder, Purpose
+from engine.data.feed import Feed
 from engine.data.learn import learn_schema
 from engine.data.schema import Schema, SchemaRequest, bound_graph
 from engine.data.text import Embeddings
@@ -39,10 +41,12 @@ from engine.devices import choose_device, seeded
 from engine.graph.declaration import declared
 from engine.graph.infer import account, check_trainable
 from engine.graph.spec import Graph, fold
+from engine.memory import free_bytes
 from engine.train.config import resolved_seed
 from engine.train.history import TrainEvent
 from engine.train.loop import Trainer, TrainResult
 from engine.train.replicas import ALONE, Replicas
+from engine.transfer import CudaLink
 from engine.weights import read_weights
 
 if TYPE_CHECKING:
@@ -50,6 +54,9 @@ if TYPE_CHECKING:
 
 RESIDENT_BYTES = 2 << 30
 """Encoded tables up to this size are kept in memory; larger ones are read again every epoch."""
+RESIDENT_PARTS = 4
+"""A graphics processor holds encoded tables of at most one such part of its free memory; while they
+are put together they take two."""
 FLOAT_BYTES = 4
 
 
@@ -234,13 +241,22 @@ class Training:
     def _source(self, table: OpenTable, purpose: Purpose) -> BatchSource:
         encoder = Encoder(self.schema, purpose, self.embeddings)
         self.phases.end("learning")
-        if self._row_bytes() * table.info.rows <= RESIDENT_BYTES:
-            source = ResidentSource.read(encoder, _columns(table))
+        device, size = choose_device(self.device), self._row_bytes() * table.info.rows
+        overlaps, is_near = "overlap" not in self.ctx.without, device.type == "cpu"
+        is_there = not is_near and size <= free_bytes(device, None) // RESIDENT_PARTS
+        lanes = self.ctx.threads if overlaps else 0
+        source: BatchSource
+        if is_there or size <= RESIDENT_BYTES:
+            place = device if is_there else None
+            source = ResidentSource.read(encoder, _columns(table), place, lanes=lanes)
             self.phases.end("encoding")
-            return source if self.device == "cpu" else source.to(choose_device(self.device))
-        rows = self.schema.rows_used if purpose == "train" else table.info.rows
-        overlaps = "overlap" not in self.ctx.without
-        return StreamingSource(encoder, lambda: _columns(table), rows, overlaps=overlaps)
+        else:
+            rows = self.schema.rows_used if purpose == "train" else table.info.rows
+            lanes = 0 if is_near else lanes  # the threads of this processor train
+            source = StreamingSource(
+                encoder, lambda: _columns(table), rows, overlaps=overlaps, lanes=lanes
+            )
+        return source if is_near or is_there else Feed(source, CudaLink(device))
 
     def _row_bytes(self) -> int:
         """Return the memory of one encoded row: bytes of images, float32 of other variables."""
@@ -284,6 +300,7 @@ class Training:
             checkpoints=self.attempts.checkpointing(self.seeds),
             resume=self.attempts.last,
             replicas=self.replicas,
+            precision=precision_of(self.p.gpu),
             without=self.ctx.without,
         )
         return trainer.run()

@@ -21,6 +21,7 @@ from engine.modules.chance import Chance
 from engine.modules.channels import part_of
 from engine.modules.normalization import BatchNorm
 from engine.modules.recurrent import Recurrent
+from engine.precision import Precision, in_halves, widened
 from engine.sequences import full_lengths, lengths_of
 from engine.shapes import Shape
 
@@ -42,7 +43,10 @@ class CompiledModel:
         loss_scales: factor of a task's loss where it is not 1, by name of task layer.
         turns: flips targets that are places in an image with it.
         moments: batch normalisation statistics of the running epoch.
+        precision: what products are formed in; all else is float32, the results too.
     """
+
+    precision: Precision = "FP32"
 
     def __init__(
         self, graph: Graph, options: BuildOptions, module: fx.GraphModule, outputs: Sequence[str]
@@ -86,6 +90,17 @@ class CompiledModel:
         Raises:
             GraphError: an input layer got no values.
         """
+        results = self.forward(inputs)
+        if self.module.training and self.moments.layers:
+            self.moments.pool(len(inputs[self.inputs[0]]))
+        return results
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what a call does, and leave the statistics in the layers.
+
+        Raises:
+            GraphError: an input layer got no values.
+        """
         try:
             values = [inputs[name] for name in self.inputs]
         except KeyError as error:
@@ -96,10 +111,14 @@ class CompiledModel:
             ) from error
         values = [self.laid_out(value) for value in values]
         lengths = [_lengths(inputs, name, steps) for name, steps in self.sequences.items()]
-        results = self.module(*values, *lengths)
-        if self.module.training and self.moments.layers:
-            self.moments.pool(len(values[0]))
-        return dict(zip(self.outputs, results, strict=True))
+        return dict(zip(self.outputs, self._results([*values, *lengths]), strict=True))
+
+    def _results(self, values: Sequence[Tensor]) -> Sequence[Tensor]:
+        if self.precision == "FP32":
+            results: Sequence[Tensor] = self.module(*values)
+            return results
+        with in_halves(self._device):
+            return [widened(each) for each in self.module(*values)]
 
     def laid_out(self, value: Tensor) -> Tensor:
         """Return values of an input layer in the order of memory that the model computes in."""

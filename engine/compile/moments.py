@@ -64,19 +64,25 @@ class EpochMoments:
         if pooled.mean is not None and pooled.variance is not None:
             self.mean, self.variance = pooled.mean.clone(), pooled.variance.clone()
 
-    @torch.no_grad()
     def pool(self, rows: int) -> None:
         """Merge the statistics the layers kept of a mini-batch of so many rows."""
+        found = self.measured()
+        if found is not None:
+            self.merge(rows, *found)
+
+    @torch.no_grad()
+    def measured(self) -> tuple[Tensor, Tensor] | None:
+        """Return mean and variance the layers kept, float64 (C,); None where none keeps any."""
         means = [layer.batch_mean for layer in self.layers if layer.batch_mean is not None]
         invstds = [layer.batch_invstd for layer in self.layers if layer.batch_invstd is not None]
         if not means:
-            return
+            return None
         mean = torch.cat(means).to(torch.float64)
         variance = torch.cat(invstds).to(torch.float64).pow_(-2)
         if self._has_zero_epsilon:
             variance.masked_fill_(variance.isinf(), 0.0)  # torch's 1/√0 is 0
         variance.sub_(self._epsilons(mean)).clamp_min_(0.0)
-        self.merge(rows, mean, variance)
+        return mean, variance
 
     @torch.no_grad()
     def merge(self, rows: int, mean: Tensor, variance: Tensor) -> None:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from engine.data.columns import Columns, row_count
-from engine.data.encode import Encoder
+from engine.data.encode import Encoded, Encoder
 from engine.errors import DataError
-from engine.overlap import ahead
+from engine.overlap import ahead, side_by_side
 
 Tensors = Mapping[str, Tensor]
 
@@ -68,13 +68,27 @@ class ResidentSource:
         self.table = Batch(inputs, targets, len(next(iter(inputs.values()))))
 
     @classmethod
-    def read(cls, encoder: Encoder, batches: Iterable[Columns]) -> "ResidentSource":
+    def read(
+        cls,
+        encoder: Encoder,
+        batches: Iterable[Columns],
+        device: torch.device | None = None,
+        *,
+        lanes: int = 0,
+    ) -> "ResidentSource":
         """Encode a table.
+
+        Args:
+            encoder: of its rows.
+            batches: its rows.
+            device: whose memory holds it; None: that of the host.
+            lanes: see ``encoded_batches``.
 
         Raises:
             DataError: a cell is not what its variable expects, or no row can be used.
         """
-        table = _joined(list(encoded_batches(encoder, batches)))
+        parts = encoded_batches(encoder, batches, lanes)
+        table = _joined([part if device is None else part.to(device) for part in parts])
         return cls(table.inputs, table.targets)
 
     @property
@@ -87,11 +101,6 @@ class ResidentSource:
         tensors = (*self.table.inputs.values(), *self.table.targets.values())
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
-    def to(self, device: torch.device) -> "ResidentSource":
-        """Return the source with its tensors on a device."""
-        table = self.table.to(device)
-        return ResidentSource(table.inputs, table.targets)
-
     def epoch(self, batch_rows: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
         return _cut(self.table, batch_rows, generator)
 
@@ -100,7 +109,8 @@ class StreamingSource:
     """A table read and encoded again every epoch, for tables larger than memory.
 
     A drawn order mixes the rows of ``shuffle_rows`` at a time (of the whole table if it has no
-    more than that). Rows are read and encoded in another thread, ahead of who takes them.
+    more than that). Rows are read and encoded in another thread, ahead of who takes them; with
+    lanes they are encoded in so many.
     """
 
     def __init__(
@@ -111,11 +121,13 @@ class StreamingSource:
         *,
         shuffle_rows: int = SHUFFLE_ROWS,
         overlaps: bool = True,
+        lanes: int = 0,
     ) -> None:
         self.encoder = encoder
         self.read = read
         self.shuffle_rows = shuffle_rows
         self.overlaps = overlaps
+        self.lanes = lanes
         self._rows = rows
 
     @property
@@ -126,19 +138,37 @@ class StreamingSource:
         block_rows = batch_rows
         if generator is not None:
             block_rows *= max(1, -(-self.shuffle_rows // batch_rows))
-        blocks = _blocks(encoded_batches(self.encoder, self.read()), block_rows)
+        blocks = _blocks(encoded_batches(self.encoder, self.read(), self.lanes), block_rows)
         for block in ahead(blocks, depth=1) if self.overlaps else blocks:
             yield from _cut(block, batch_rows, generator)
 
 
-def encoded_batches(encoder: Encoder, batches: Iterable[Columns]) -> Iterator[Batch]:
-    """Yield a table's batches as tensors, those without a used row left out."""
-    first_row = 0
-    for columns in batches:
-        encoded = encoder.encode(columns, first_row)
-        first_row += row_count(columns)
+def encoded_batches(
+    encoder: Encoder, batches: Iterable[Columns], lanes: int = 0
+) -> Iterator[Batch]:
+    """Yield a table's batches as tensors, those without a used row left out.
+
+    Args:
+        encoder: of its rows.
+        batches: its rows.
+        lanes: batches encoded side by side; 0: one after the other in this thread.
+    """
+
+    def encode(part: tuple[Columns, int]) -> Encoded:
+        return encoder.encode(*part)
+
+    parts = _placed(batches)
+    for encoded in side_by_side(encode, parts, lanes) if lanes else map(encode, parts):
         if encoded.rows:
             yield Batch(encoded.inputs, encoded.targets, encoded.rows)
+
+
+def _placed(batches: Iterable[Columns]) -> Iterator[tuple[Columns, int]]:
+    """Yield batches with the 0-based row where each begins."""
+    first_row = 0
+    for columns in batches:
+        yield columns, first_row
+        first_row += row_count(columns)
 
 
 def _joined(parts: Sequence[Batch]) -> Batch:
@@ -162,17 +192,19 @@ def _slice(batch: Batch, first: int, last: int) -> Batch:
 
 
 def _cut(table: Batch, batch_rows: int, generator: torch.Generator | None) -> Iterator[Batch]:
-    order = None if generator is None else torch.randperm(table.rows, generator=generator)
+    order = None
+    if generator is not None:  # all of it goes to where the table is, once
+        device = next(iter(table.inputs.values())).device
+        order = torch.randperm(table.rows, generator=generator).to(device)
     for first in range(0, table.rows, batch_rows):
         last = min(first + batch_rows, table.rows)
         yield _slice(table, first, last) if order is None else _gather(table, order[first:last])
 
 
 def _gather(table: Batch, order: Tensor) -> Batch:
-    here = order.to(next(iter(table.inputs.values())).device)
     return Batch(
-        {name: tensor.index_select(0, here) for name, tensor in table.inputs.items()},
-        {name: tensor.index_select(0, here) for name, tensor in table.targets.items()},
+        {name: tensor.index_select(0, order) for name, tensor in table.inputs.items()},
+        {name: tensor.index_select(0, order) for name, tensor in table.targets.items()},
         len(order),
     )
 

@@ -170,6 +170,13 @@ def _learner(request: TargetRequest, columns: Columns) -> TargetLearner:
     return LEARNERS[request.form.kind](request, columns)
 
 
+def _needs_none(graph: Graph, node: Node) -> bool:
+    """Return whether a layer learns without a target."""
+    if not isinstance(node.layer, TaskLayer):
+        return False
+    return node.layer.target_form([graph.shapes[each] for each in node.sources]).kind == "none"
+
+
 def _bound(
     graph: Graph, role: str, nodes: Sequence[Node], request: SchemaRequest
 ) -> list[tuple[Node, DataSpec]]:
@@ -177,7 +184,8 @@ def _bound(
     if not nodes:
         raise DataError(f"model {graph.name!r} has no {role} layer, expected one", role=role)
     if request.specs:
-        found = {fold(spec.layer): spec for spec in request.specs}
+        found = {n.name: DataSpec(layer=n.name, data=()) for n in nodes if _needs_none(graph, n)}
+        found |= {fold(spec.layer): spec for spec in request.specs}
         missing = [node.name for node in nodes if node.name not in found]
         if missing:
             raise DataError(

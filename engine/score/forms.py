@@ -28,10 +28,12 @@ from engine.compile.frozen import (
     remove_oldest,
     thawed,
 )
+from engine.compile.halves import halved
 from engine.compile.lower import CompiledModel
 from engine.compile.passes import fold_batch_norm, quicken
 from engine.modules.winograd import WinogradConvolution2d
 from engine.overlap import ahead, side_by_side
+from engine.precision import Precision
 
 LOG = logging.getLogger(__name__)
 
@@ -106,6 +108,7 @@ class Shop:
         weights: a name of the weights that no others have.
         record: what earlier scorings have found out.
         rows: of the table to be scored, at most.
+        precision: what products are formed in; in FP16 no network is frozen.
     """
 
     folds: bool = True
@@ -113,6 +116,7 @@ class Shop:
     weights: str = ""
     record: Record = field(default_factory=Record)
     rows: int = 0
+    precision: Precision = "FP32"
 
 
 PLAIN = Shop(folds=False)
@@ -158,6 +162,7 @@ class Forward(Generic[T]):
         self.found = shop.record
         self.threads = torch.get_num_threads()
         self.is_settled = shop.folder is None or not can_freeze(model) or is_heavy(model)
+        self.is_settled |= shop.precision == "FP16"
 
     @cached_property
     def path(self) -> Path:
@@ -177,6 +182,7 @@ class Forward(Generic[T]):
             values = self.encode(part)
             if rows_of(values):
                 self._fold(values)
+                self._halve()
             yield part, self._outputs(values)
             if rows_of(values):
                 break
@@ -275,6 +281,10 @@ class Forward(Generic[T]):
         if self.plain.device.type == "cpu" and self.shop.rows >= QUICK_ROWS:
             yield "quick", quicken(folded)
         yield "folded", folded
+
+    def _halve(self) -> None:
+        if self.shop.precision == "FP16" and isinstance(self.form, CompiledModel):
+            self.form = self.rest = halved(self.form)
 
     def _is_due(self) -> bool:
         """Return whether it is time to take the frozen form, or to make one."""

@@ -16,13 +16,16 @@ from engine.data.columns import Columns, Mask, row_count
 from engine.data.encode import Encoder
 from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
+from engine.devices import products
 from engine.graph.infer import infer_shapes
 from engine.score.forms import PLAIN, Forward, Outputs, Shop
 from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values
+from engine.score.streamed import StreamedForward
 from engine.score.summary import LOSS, ScoreSummary
 from engine.score.sums import State
+from engine.transfer import CudaLink
 
 Array = npt.NDArray[Any]
 
@@ -32,6 +35,9 @@ CONVOLUTION_AXES = 4
 WIDEST_VALUES = 3 << 19
 """Values the widest layer may hold for the rows scored at a time: 6 MiB of float32; the quickest
 for LeNet and ResNet-18 where each thread has 2 MiB of cache for itself."""
+
+WIDEST_ON_DEVICE = 1 << 28
+"""As ``WIDEST_VALUES``, on a graphics processor: 1 GiB of float32; fewer rows would not fill it."""
 
 LEAST_ROWS = 16
 """Rows scored at a time however wide the network is."""
@@ -105,10 +111,11 @@ class Scorer:
         embeddings: vectors of the terms of texts, in place of those kept with the schema.
         first_row: 0-based row of the table where this scorer begins, for messages.
         shop: where quicker forms of the network come from; else it scores as it was compiled.
-        lanes: parts computed side by side, on a processor one thread each; 0: one after the other
-            in the caller's thread.
+        lanes: parts computed side by side, on a processor one thread each, on a graphics processor
+            encoded side by side; 0: one after the other in the caller's thread.
         channels_last: whether images and filters lie map by map in every pixel where there are
             convolutions.
+        tf32: whether a graphics processor may form products of float32 with TF32.
     """
 
     model: CompiledModel
@@ -124,6 +131,7 @@ class Scorer:
     shop: Shop = PLAIN
     lanes: int = 0
     channels_last: bool = True
+    tf32: bool = True
 
     def __post_init__(self) -> None:
         self.reports = make_reports(
@@ -152,7 +160,8 @@ class Scorer:
         """Rows encoded and scored at a time."""
         shapes = infer_shapes(self.model.graph, self.model.options).values()
         widest = max(prod(shape) for shape in shapes if shape is not None)
-        return min(self.batch_rows, max(LEAST_ROWS, WIDEST_VALUES // widest))
+        most = WIDEST_VALUES if self.device.type == "cpu" else WIDEST_ON_DEVICE
+        return min(self.batch_rows, max(LEAST_ROWS, most // widest))
 
     @cached_property
     def _layer_outputs(self) -> dict[str, LayerOutput]:
@@ -176,21 +185,22 @@ class Scorer:
         channels_last = convolves and self.channels_last
         self.model = self.model.to(self.device, channels_last=channels_last)
         self.model.eval()
-        forward = Forward(self.model, self.shop, self.rows_at_a_time, self._encode)
+        forward = self._forward()
         scored: ScoredBatch | None = None
         held: list[_Part] = []
         results: list[Outputs] = []
-        for part, outputs in forward.stream(self._parts(batches), lanes=self.lanes):
-            scored = scored or self._unscored(row_count(part.columns))
-            held.append(part)
-            results.append(outputs)
-            if part.is_last or values_of(results) >= HELD_VALUES:
-                self._put(held, results, scored)
-                held, results = [], []
-            self.record = forward.record
-            if part.is_last:
-                yield scored
-                scored = None
+        with products(self.device, tf32=self.tf32):
+            for part, outputs in forward.stream(self._parts(batches), lanes=self.lanes):
+                scored = scored or self._unscored(row_count(part.columns))
+                held.append(part)
+                results.append(outputs)
+                if part.is_last or values_of(results) >= HELD_VALUES:
+                    self._put(held, results, scored)
+                    held, results = [], []
+                self.record = forward.record
+                if part.is_last:
+                    yield scored
+                    scored = None
 
     def state(self) -> State:
         """Return the sums of all rows scored so far, for another scorer to absorb."""
@@ -260,11 +270,18 @@ class Scorer:
                 yield _Part(columns, here, read + first)
             read += rows
 
+    def _forward(self) -> Forward[_Part]:
+        """Return what computes, on the device of the scorer."""
+        given = (self.model, self.shop, self.rows_at_a_time, self._encode)
+        if self.device.type == "cpu":
+            return Forward(*given)
+        return StreamedForward(*given, CudaLink(self.device))
+
     def _encode(self, part: _Part) -> Mapping[str, Tensor]:
         cells = {name: column[part.here] for name, column in part.columns.items()}
         encoded = self.encoder.encode(cells, part.first_row)
         part.used, part.targets = encoded.used, encoded.targets
-        return {name: value.to(self.device) for name, value in encoded.inputs.items()}
+        return encoded.inputs
 
     def _unscored(self, rows: int) -> ScoredBatch:
         return ScoredBatch(

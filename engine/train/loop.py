@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from itertools import islice
 from math import inf
 from time import perf_counter
@@ -10,8 +11,10 @@ import torch
 
 from engine.compile.lower import CompiledModel
 from engine.data.batches import Batch, BatchSource
+from engine.devices import products
 from engine.errors import Cancelled, TrainingError
 from engine.fast_paths import NONE, FastPaths
+from engine.precision import Precision
 from engine.train.algorithms import Lbfg
 from engine.train.checkpoint import Array, Checkpoint, Checkpointing, Interrupted
 from engine.train.config import Optimizer
@@ -23,7 +26,8 @@ from engine.train.replicas import ALONE, Replicas, merge_moments
 from engine.train.resume import to_array
 from engine.train.schedules import Moment, learning_rate
 from engine.train.standing import stand, standing
-from engine.train.step import Meter, evaluate, is_finite, norms, not_finite, train_step, validate
+from engine.train.step import Meter, evaluate, is_finite, norms, not_finite, validate
+from engine.train.steps import CudaRecorder, LaunchedSteps, RecordedSteps, Recorder, Steps
 from engine.weights import Chunk, load_weights, read_weights
 
 EVENT_SECONDS = 0.1
@@ -97,7 +101,10 @@ class Trainer:
         replicas: the processes that train together. All are given the same but for what replica 0
             alone tells, keeps and is asked: events, snapshots, checkpoints, whether to stop. Each
             draws its dropout by itself.
+        precision: what products are formed in; a run that goes on keeps that of its checkpoint.
         without: the fast paths that are left out.
+        recorder: makes what records steps, given the source of randomness; None: on a graphics
+            processor CUDA graphs, elsewhere nothing.
     """
 
     model: CompiledModel
@@ -119,7 +126,14 @@ class Trainer:
     resume: Checkpoint | None = None
     clock: Callable[[], float] = perf_counter
     replicas: Replicas = ALONE
+    precision: Precision = "FP32"
     without: FastPaths = NONE
+    recorder: Callable[[torch.Generator], Recorder] | None = None
+
+    def __post_init__(self) -> None:
+        records = self.device.type == "cuda" and "cuda-graphs" not in self.without
+        if records and self.recorder is None:
+            self.recorder = partial(CudaRecorder, self.device)
 
     def run(self) -> TrainResult:
         """Train to the end.
@@ -138,14 +152,15 @@ class Trainer:
             )
         if not self.source.rows:
             raise TrainingError("the training table has no rows that can be used")
-        run = Run(self)
-        try:
-            return run.run()
-        except TrainingError as error:
-            if run.best is not None and self.on_failure is not None and self.replicas.rank == 0:
-                best = TrainResult(run.history, run.watch.best_epoch, run.best, error.message)
-                self.on_failure(best)
-            raise
+        with products(self.device, tf32="tf32" not in self.without):
+            run = Run(self)
+            try:
+                return run.run()
+            except TrainingError as error:
+                if run.best is not None and self.on_failure is not None and self.replicas.rank == 0:
+                    best = TrainResult(run.history, run.watch.best_epoch, run.best, error.message)
+                    self.on_failure(best)
+                raise
 
 
 class Run:
@@ -157,6 +172,7 @@ class Run:
         convolves = any(len(spec.shape) == CONVOLUTION_AXES for spec in trainer.model.specs)
         channels_last = convolves and "channels-last" not in trainer.without
         self.model = trainer.model.to(trainer.device, channels_last=channels_last)
+        self.model.precision = trainer.precision
         self.replicas = trainer.replicas
         self.noise = _seeded(trainer.seed + self.replicas.rank, trainer.device)
         self.model.set_generator(self.noise)
@@ -166,8 +182,8 @@ class Run:
         if isinstance(self.options.algorithm, Lbfg):
             self.update = Lbfgs(self.options, weights, others)
         else:
-            fused = "fused-updates" not in trainer.without
-            self.update = Update(self.options, weights, others, fused=fused)
+            fused, replayed = "fused-updates" not in trainer.without, trainer.recorder is not None
+            self.update = Update(self.options, weights, others, fused=fused, replayed=replayed)
         self.stopping = Stopping(self.options)
         self.watch = Watch(self.options, validates=trainer.valid is not None)
         self.order = None
@@ -185,6 +201,7 @@ class Run:
         self.saved, self.save_seconds = trainer.clock(), 0.0
         if trainer.resume is not None:
             stand(self, trainer.resume)
+        self.steps = self._steps()
         self.replicas.copy_first([self.model.tensor(spec) for spec in self.model.specs])
 
     def run(self) -> TrainResult:
@@ -299,12 +316,33 @@ class Run:
         rows = self.trainer.source.rows if batch is None else batch.rows
         if isinstance(self.update, Lbfgs):
             self._search(self.update, batch, rows)
-        elif batch is not None:
+        elif batch is not None and self.steps is not None:
             here = batch.to(self.trainer.device)
             rate, at = self._rate(self.updates), (self.epoch, self.batch + 1)
-            sums = train_step(self.model, self.update, here, rate, at=at, replicas=self.replicas)
-            self.meter.add(*sums, rows)
+            self.meter.add(*self.steps(here, rate, at), rows)
         return rows
+
+    def _steps(self) -> Steps | None:
+        """Return who takes the steps; None for LBFG, which searches."""
+        if isinstance(self.update, Lbfgs):
+            return None
+        trainer = self.trainer
+        if trainer.recorder is None or not self.update.is_replayed or self.replicas.size > 1:
+            return LaunchedSteps(self.model, self.update, self.replicas)
+        return RecordedSteps(
+            self.model,
+            self.update,
+            trainer.recorder(self.noise),
+            rows=min(self.batch_rows, trainer.source.rows),
+            on_failure=self._renew_noise,
+        )
+
+    def _renew_noise(self) -> None:
+        """Draw from a new generator that stands where the old one does."""
+        state = self.noise.get_state()
+        self.noise = torch.Generator(device=self.trainer.device)
+        self.noise.set_state(state)
+        self.model.set_generator(self.noise)
 
     def _search(self, solver: Lbfgs, batch: Batch | None, rows: int) -> None:
         """Take one iteration of LBFG; every evaluation of it draws the same random numbers."""

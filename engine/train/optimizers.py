@@ -5,6 +5,7 @@ from functools import cache
 from inspect import unwrap
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 
 from engine.train.algorithms import (
@@ -83,13 +84,31 @@ def bare(kind: type[torch.optim.Optimizer]) -> Maker:
     return type(kind.__name__, (kind,), {**own, "step": step})
 
 
-def _optimizer(solver: Algorithm, groups: Groups, *, fused: bool) -> torch.optim.Optimizer:
+def can_be_replayed(solver: Algorithm, *, fused: bool) -> bool:
+    """Return whether torch's optimizer of a solver can keep its rate and its step on the device.
+
+    Source: torch.optim: ``capturable``, and the fused SGD, whose rate may be a tensor.
+    """
+    if isinstance(solver, Vanilla | Momentum | Nesterov):
+        return fused
+    return isinstance(solver, Adam | AdamW | RmsProp)
+
+
+def _optimizer(
+    solver: Algorithm, groups: Groups, rate: float | Tensor, *, fused: bool
+) -> torch.optim.Optimizer:
     """Return the torch optimizer of a solver; fused, it updates all weights in one call.
+
+    Args:
+        solver: the declared one.
+        groups: of parameters.
+        rate: a tensor where steps are replayed.
+        fused: see above.
 
     Raises:
         TypeError: the solver is LBFG, which has a step of its own.
     """
-    rate = solver.learning_rate
+    replayed = isinstance(rate, Tensor)
     match solver:
         case Vanilla():
             return bare(torch.optim.SGD)(groups, lr=rate, fused=fused)
@@ -100,16 +119,22 @@ def _optimizer(solver: Algorithm, groups: Groups, *, fused: bool) -> torch.optim
             return sgd(groups, lr=rate, momentum=share, nesterov=True, fused=fused)
         case Adam():
             betas = (solver.beta1, solver.beta2)
-            return bare(torch.optim.Adam)(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
+            return bare(torch.optim.Adam)(
+                groups, lr=rate, betas=betas, eps=1e-8, fused=fused, capturable=replayed
+            )
         case AdamW():
             betas = (solver.beta1, solver.beta2)
-            return bare(torch.optim.AdamW)(groups, lr=rate, betas=betas, eps=1e-8, fused=fused)
+            return bare(torch.optim.AdamW)(
+                groups, lr=rate, betas=betas, eps=1e-8, fused=fused, capturable=replayed
+            )
         case Adagrad():
             return bare(torch.optim.Adagrad)(groups, lr=rate, eps=1e-10)
         case RmsProp():
-            return bare(torch.optim.RMSprop)(groups, lr=rate, alpha=solver.decay, eps=1e-8)
+            return bare(torch.optim.RMSprop)(
+                groups, lr=rate, alpha=solver.decay, eps=1e-8, capturable=replayed
+            )
         case NaturalGradient():
-            return bare(DiagonalFisher)(groups, rate=rate)
+            return bare(DiagonalFisher)(groups, rate=solver.learning_rate)
         case _:
             raise TypeError(f"solver {solver.method} has no optimizer of torch")
 
@@ -126,6 +151,10 @@ class Update:
         weights: parameters with penalties.
         others: parameters without.
         fused: update all weights in one call, where torch can.
+        replayed: keep the rate on the device, for a step that is recorded, where torch can.
+
+    Attributes:
+        is_replayed: whether it is kept there.
     """
 
     def __init__(
@@ -135,12 +164,18 @@ class Update:
         others: Sequence[Parameter],
         *,
         fused: bool = True,
+        replayed: bool = False,
     ) -> None:
         self.options = options
         self.weights = list(weights)
         self.parameters = [*weights, *others]
-        self.solver = _optimizer(options.algorithm, self._groups(list(others)), fused=fused)
-        self.rate = options.algorithm.learning_rate
+        solver = options.algorithm
+        self.rate = solver.learning_rate
+        self.is_replayed = replayed and can_be_replayed(solver, fused=fused)
+        rate: float | Tensor = self.rate
+        if self.is_replayed:
+            rate = torch.tensor(rate, device=self.parameters[0].device)
+        self.solver = _optimizer(solver, self._groups(list(others)), rate, fused=fused)
 
     def _groups(self, others: list[Parameter]) -> Groups:
         """Return the groups of parameters: each is a call, so there are two only if they differ."""
@@ -156,7 +191,11 @@ class Update:
 
     def __call__(self, rate: float, rows: int = 1) -> None:
         """Take one step with the gradients the parameters hold, of a mini-batch of ``rows``."""
-        self._set_rate(rate)
+        self.set_rate(rate)
+        self.step(rows)
+
+    def step(self, rows: int) -> None:
+        """Take one step at the rate that is set, and drop the gradients."""
         self._clip()
         if self.options.reg_l1:
             self._add_l1()
@@ -165,18 +204,30 @@ class Update:
         if isinstance(self.solver, DiagonalFisher):
             self.solver.rows = rows
         self.solver.step()
+        self.drop_gradients()
+
+    def drop_gradients(self) -> None:
+        """Forget the gradients."""
         for parameter in self.parameters:  # zero_grad does the same and costs a step's hundredth
             parameter.grad = None
 
-    def _set_rate(self, rate: float) -> None:
+    def set_rate(self, rate: float) -> None:
+        """Let the following steps have a rate."""
         if rate == self.rate:
             return
         if isinstance(self.options.algorithm, Momentum | Nesterov):
             rate = max(rate, LEAST_RATE)
             self._rescale(self.rate / rate)
+        self.hold_rate(rate)
+
+    def hold_rate(self, rate: float) -> None:
+        """Set the rate alone, as a checkpoint does, which has the velocity as well."""
         self.rate = rate
         for group in self.solver.param_groups:
-            group["lr"] = rate
+            if self.is_replayed:
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def _rescale(self, ratio: float) -> None:
         """Keep the velocity when the rate changes.

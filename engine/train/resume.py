@@ -102,9 +102,7 @@ def restore_solver(
         restored.setdefault(int(at), {})[name] = number
     groups = solver.solver.state_dict()["param_groups"]
     solver.solver.load_state_dict({"state": restored, "param_groups": groups})
-    solver.rate = state["rate"]
-    for group in solver.solver.param_groups:
-        group["lr"] = solver.rate
+    solver.hold_rate(state["rate"])
 
 
 def _is_solver(name: str) -> bool:

@@ -39,6 +39,7 @@ def standing(run: "Run") -> Checkpoint:
         "batch": run.batch,
         "updates": run.updates,
         "seconds": run.seconds,
+        "precision": run.model.precision,
         "meter": run.meter.state(),
         "history": [asdict(record) for record in run.history],
         "stopping": run.stopping.state(),
@@ -62,6 +63,7 @@ def stand(run: "Run", checkpoint: Checkpoint) -> None:
     state, arrays = checkpoint.state, checkpoint.arrays
     run.epoch, run.batch = state["epoch"], state["batch"]
     run.updates, run.seconds = state["updates"], state["seconds"]
+    run.model.precision = state["precision"]
     run.meter = Meter(run.epoch, **state["meter"])
     run.history = [EpochRecord(**record) for record in state["history"]]
     run.stopping.restore(state["stopping"])

@@ -1,6 +1,6 @@
 """One training step and one pass of validation; nothing here waits for the device."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 
 import torch
@@ -50,13 +50,13 @@ def train_step(
         ReplicaLost: another replica is gone.
     """
     share = replicas.share(batch)
-    own, wrong = _sums(model, share)
+    own, wrong = summed(model, share)
     total, error = replicas.totals(own.detach(), wrong)
     if model.device.type == "cpu" and not isfinite(total.item()):
         layer = first_not_finite(model, share, replicas)
         raise not_finite("loss is not finite", *at, layer=layer)
     if share.rows:
-        (own * (1.0 / batch.rows)).backward()  # type: ignore[no-untyped-call]
+        send_back(own, batch.rows)
     replicas.sum_gradients(update.parameters)
     update(rate, batch.rows)
     return total, error
@@ -75,8 +75,8 @@ def evaluate(
     for batch in batches:
         share = replicas.share(batch)
         if share.rows:
-            total, wrong = _sums(model, share.to(model.device))
-            (total * (1.0 / rows)).backward()  # type: ignore[no-untyped-call]
+            total, wrong = summed(model, share.to(model.device))
+            send_back(total, rows)
             loss += total.detach()
             error += wrong
     loss, error = replicas.totals(loss, error)
@@ -238,12 +238,16 @@ def not_finite(
     )
 
 
-def _sums(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
+def summed(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return the sums of loss and fit error of a mini-batch, by the weights of its rows."""
     if not batch.rows:
         nothing = torch.zeros((), device=model.device)
         return nothing, nothing
-    raw = model(batch.inputs)
+    return graded(model, batch, model(batch.inputs))
+
+
+def graded(model: CompiledModel, batch: Batch, raw: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the sums of loss and fit error of the raw outputs of a mini-batch."""
     targets = model.turns.turned(batch.targets)
     weights = targets.get(WEIGHT)
     share = targets.get(FACTOR)
@@ -257,6 +261,15 @@ def _sums(model: CompiledModel, batch: Batch) -> tuple[Tensor, Tensor]:
             error = task.fit_error(raw[name].detach(), targets[name])
             errors.append((error if share is None else error * share).sum())
     return _sum(losses), _sum(errors)
+
+
+def send_back(total: Tensor, rows: int) -> None:
+    """Leave the gradient of a mean over rows in the parameters, given the sum.
+
+    The factor is no gradient handed over: torch would load its compiler's shapes for that, and it
+    would have to cross over to the device.
+    """
+    (total * (1.0 / rows)).backward()  # type: ignore[no-untyped-call]
 
 
 def _sum(parts: Sequence[Tensor]) -> Tensor:

@@ -377,6 +377,27 @@ def test_the_memory_order_of_images_does_not_change_numbers(case: Case) -> None:
         torch.testing.assert_close(results[name], result, atol=1e-5, rtol=1e-4)
 
 
+@every_case
+def test_half_precision_stays_near_float32(case: Case) -> None:
+    whole, half = compiled(case), compiled(case)
+    half.precision = "FP16"
+    task = next(iter(whole.tasks))
+
+    for model in (whole, half):
+        raw = model(inputs(model))[task]
+        loss = model.tasks[task].loss(raw, truth_of(case)).mean()
+        parameters = model.parameters()
+        found = torch.autograd.grad(loss, parameters) if parameters else ()
+        assert {each.dtype for each in (raw, *found)} == {torch.float32}
+        model.end_epoch()
+        model.eval()
+
+    # bfloat16 rounds to 8 bits, 2e-3 of a value; sums of a few products end within ten times that
+    for name, result in whole(inputs(whole)).items():
+        near = 2e-2 * max(1.0, float(result.detach().abs().max()))
+        torch.testing.assert_close(half(inputs(half))[name], result, atol=near, rtol=0.0)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @every_case

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.devices import choose_device, memory_bytes, memory_told, seeded
+from engine.devices import choose_device, memory_bytes, memory_told, products, seeded
 from engine.errors import DeviceError, MemoryExhausted
 
 
@@ -18,6 +18,25 @@ def test_a_machine_with_gpus_takes_the_first(monkeypatch: pytest.MonkeyPatch) ->
 
     assert choose_device() == choose_device("cuda") == torch.device("cuda:0")
     assert choose_device("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("device", "tf32", "expected"),
+    [("cuda:0", True, "tf32"), ("cuda:0", False, "ieee"), ("cpu", False, None)],
+)
+def test_products_of_a_graphics_processor_have_ten_bits_or_all(
+    device: str,
+    tf32: bool,  # noqa: FBT001 - parametrised
+    expected: str | None,
+) -> None:
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+
+    with products(torch.device(device), tf32=tf32):
+        inside = matmul.fp32_precision
+
+    assert inside == (expected or before)
+    assert matmul.fp32_precision == before
 
 
 def test_a_device_the_machine_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_compiled_networks_are_kept_in_the_data_folder(
 
 
 def test_fast_paths_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(ValidationError, match="Input should be 'channels-last', 'folding'"):
+    with pytest.raises(ValidationError, match="Input should be 'channels-last', 'cuda-graphs'"):
         Settings(without=("magic",))
 
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from actions import run_action
 from actions.context import Context
@@ -84,13 +85,16 @@ def options(**given: object) -> list[dict[str, object]]:
     return [{"name": name, "value": value} for name, value in given.items()]
 
 
-def test_options_of_a_store_name_the_graphics_processor(run: Run, ctx: Context) -> None:
+def test_options_of_a_store_name_the_graphics_processor(
+    run: Run, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = {"table": "pictures", "rstore": "net_store"}
     run("astore.score", **raw, casOut="first")
 
     run("astore.score", **raw, casOut="second", options=options(useGPU="0", nDevices=1))
 
     assert rows_of(ctx, "first") == rows_of(ctx, "second")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(DeviceError, match=r"^device got 'cuda:63', expected one of "):
         run("astore.score", **raw, casOut="x", options=options(usegpu="1", DEVICE0="63"))
     with pytest.raises(NotSupportedError, match=r"^parameter 'gpu' got more than one device"):

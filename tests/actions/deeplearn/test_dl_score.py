@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from actions import run_action
 from actions.context import Context
@@ -386,6 +387,23 @@ def test_what_was_found_out_of_a_network_is_kept_with_its_weights(
     assert (record.form, record.spent_s > 0) == ("", True)
     again = score(run)
     assert facts(again)["Number of Observations Used"] == 64
+
+
+@pytest.mark.usefixtures("trained")
+def test_half_precision_scores_near_float32_in_every_dialect_of_the_parameter(
+    ctx: Context, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    found = []
+    for gpu in (None, 1, {"devices": [0], "precision": "FP32"}, {"precision": "fp16"}):
+        score(run, gpu=gpu, copyVars=["id"], casOut={"name": "out", "replace": True})
+        found.append(np.array([row["P_labelrose"] for row in rows_of(ctx, "out")]))
+
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+    assert not np.array_equal(found[3], found[0])
+    # raw outputs of 10 are off by up to 0.04, and a probability of them by a quarter of that, twice
+    np.testing.assert_allclose(found[3], found[0], atol=3e-2)
 
 
 @pytest.mark.usefixtures("trained")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from actions import run_action
 from actions.context import Context
@@ -15,7 +16,6 @@ from actions.results import Json
 from engine.errors import (
     Cancelled,
     DataError,
-    DeviceError,
     EngineError,
     GraphError,
     NotSupportedError,
@@ -56,6 +56,23 @@ def train(run: Run, **more: Any) -> Any:
 
 @pytest.mark.usefixtures("flowers")
 class TestFlowers:
+    def test_half_precision_is_kept_with_the_weights_and_learns_as_well(
+        self, ctx: Context, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        losses = []
+        for gpu in (None, True, {"precision": "FP16"}):
+            answer = train(run, gpu=gpu)
+            losses.append([row["Loss"] for row in answer.tables["OptIterHistory"].records()])
+
+        kept = _get(ctx.weights.load(Name("w"))[1].lineage["parameters"], "gpu")
+        assert _get(kept, "precision") == "FP16"
+        assert losses[0] == losses[1] != losses[2]
+        np.testing.assert_allclose(losses[2], losses[0], rtol=0.05)
+        assert [m.text[:60] for m in ctx.messages if m.level == "warning"] == [
+            "The parameter 'gpu' asks for a graphics processor and this m"
+        ] * 2
+
     def test_training_learns_and_answers_with_its_history(self, run: Run) -> None:
         answer = train(run)
 
@@ -276,9 +293,6 @@ class TestFlowers:
             r"no rows|empty",
         ),
         ({"initWeights": "nowhere"}, TableNotFound, r"^no table is named 'nowhere'"),
-        ({"gpu": True}, DeviceError, r"^device got 'cuda:0', expected one of cpu$"),
-        ({"gpu": {"devices": [0, 1]}}, NotSupportedError, r"^parameter 'gpu' got more than one"),
-        ({"gpu": {"precision": "fp16"}}, NotSupportedError, r"'gpu' got precision FP16, which"),
         (
             {"weight": "x"},
             DataError,

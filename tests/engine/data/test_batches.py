@@ -106,4 +106,18 @@ def test_sources_and_batches_move_to_a_device() -> None:
     batch = next(resident().epoch(4)).to(meta)
     assert isinstance(batch, Batch)
     assert batch.inputs["data"].device == meta
-    assert resident().to(meta).table.targets["out"].device == meta
+    encoder = Encoder(learned(network(), TABLE))
+    far = ResidentSource.read(encoder, in_parts(3, 7), meta)
+    assert far.table.targets["out"].device == meta
+    shuffled = next(far.epoch(4, torch.Generator().manual_seed(1)))
+    assert (shuffled.inputs["data"].device, shuffled.rows) == (meta, 4)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_parts_that_are_encoded_side_by_side_stay_in_their_order(lanes: int) -> None:
+    encoder = Encoder(learned(network(), TABLE))
+    parts = (2, 0, 5, 1, 2)
+    held = ResidentSource.read(encoder, in_parts(*parts), lanes=lanes)
+    streamed = StreamingSource(encoder, lambda: in_parts(*parts), ROWS, lanes=lanes)
+
+    assert values(held, 4) == values(streamed, 4) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

@@ -20,6 +20,8 @@ from engine.data.text import Embeddings, tokens
 from engine.errors import DataError, NotSupportedError
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
+from engine.layers.dense import FullyConnected
+from engine.layers.embedding import EmbeddingLoss
 from engine.layers.input import Input
 from engine.layers.output import Output
 from engine.layers.recurrent import RecurrentLayer
@@ -397,6 +399,21 @@ def test_every_layer_gets_the_data_of_its_spec() -> None:
     assert schema.loss_scales == {"price": 0.5}
     scored = Encoder(schema, "score").encode({k: v for k, v in MIXED.items() if k != "price"})
     assert set(scored.targets) == {"kind"}
+
+
+def test_a_task_layer_that_has_no_target_needs_no_spec() -> None:
+    names = ("anchor", "near", "far")
+    graph = Graph("net")
+    for name in names:
+        graph = graph.add(name, Input())
+        graph = graph.add(f"of_{name}", FullyConnected(n=2), [name])
+    graph = graph.add("apart", EmbeddingLoss(), [f"of_{name}" for name in names])
+    columns = {name: np.array([1.0, 2.0]) for name in names}
+    specs = tuple(DataSpec(layer=name, data=(name,)) for name in names)
+
+    schema = learned(columns, graph, specs=specs)
+
+    assert [(each.layer, each.names) for each in schema.targets] == [("apart", ())]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,27 @@ def test_a_network_scores_as_it_was_compiled_unless_told_otherwise(
     own = forward(model, Shop(folds=False))
     torch.testing.assert_close(computed(own), expected)
     assert own.form is model
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_half_precision_is_made_of_the_form_there_is_and_not_frozen(
+    model: CompiledModel,
+    expected: Tensor,
+    eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    folds: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    calls = freezing(monkeypatch)
+    own = forward(model, replace(eager_shop, folds=folds, precision="FP16"))
+
+    found = computed(own)
+
+    # bfloat16 rounds to 2e-3; where it is not folded, a map's small deviation enlarges that
+    near = 5e-2 * max(1.0, float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, atol=near, rtol=0.0)
+    assert isinstance(own.form, CompiledModel)
+    assert (own.form.precision, norms(own.form)) == ("FP16", 0 if folds else 2)
+    assert (model.precision, calls) == ("FP32", [])
 
 
 def test_a_form_that_gives_other_numbers_is_not_used(
