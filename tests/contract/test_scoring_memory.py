@@ -71,5 +71,5 @@ def test_a_table_of_six_times_the_rows_is_scored_in_the_same_memory(
 
     small, large, rows = json.loads(done.stdout)
     assert rows == 150 * 4096
-    # 25 blocks fill all places where rows wait; the others are 250 MiB of numbers, and as many copied
+    # 25 blocks fill all places where rows wait; the others are 250 MiB, and as many copied
     assert large - small < 48
