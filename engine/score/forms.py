@@ -278,7 +278,8 @@ class Forward(Generic[T]):
 
     def _folded_forms(self) -> Iterator[tuple[str, CompiledModel]]:
         folded = fold_batch_norm(self.plain)
-        if self.plain.device.type == "cpu" and self.shop.rows >= QUICK_ROWS:
+        is_long = self.shop.rows >= QUICK_ROWS
+        if is_long and self.plain.device.type == "cpu" and self.shop.precision == "FP32":
             yield "quick", quicken(folded)
         yield "folded", folded
 
