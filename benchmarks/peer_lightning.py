@@ -23,6 +23,7 @@ class Learner(lightning.LightningModule):
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
         self.model = model
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
         self.seconds: list[float] = []
         self.losses: list[float] = []
 
@@ -42,7 +43,8 @@ class Learner(lightning.LightningModule):
         self.losses.append(float(self.total) / self.rows)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)
+        """Return the optimizer of the turn before, which goes on with its momentum."""
+        return self.optimizer
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ SCRIPTS = (
     "peak_memory.py",
     "weight_store.py",
     "service_overhead.py",
-    "half_precision.py",
     "profiles.py",
     "gpu_resnet50.py",
     "gpu_mnist.py",

@@ -51,7 +51,7 @@ class Workload(NamedTuple):
     threads: int
 
 
-SIZES = {"lenet": (30000, 10000, 500), "resnet18": (1536, 512, 64)}
+SIZES = {"lenet": (30000, 10000, 500), "resnet18": (3072, 512, 64)}
 """Rows of ours, of the peers, and batch."""
 
 
