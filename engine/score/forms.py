@@ -285,7 +285,7 @@ class Forward(Generic[T]):
 
     def _halve(self) -> None:
         if self.shop.precision == "FP16" and isinstance(self.form, CompiledModel):
-            self.form = self.rest = halved(self.form)
+            self.form = self.eager = halved(self.form)
 
     def _is_due(self) -> bool:
         """Return whether it is time to take the frozen form, or to make one."""
