@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import insert, select
 
 from actions.errors import ColumnNotFound, Conflict, InvalidParameters
 from actions.file_link import FileLink, link_of
@@ -13,23 +13,14 @@ from actions.files.links import Link
 from actions.ports import Caslib, Kind, Name, Output, Staged, TableInfo
 from actions.results import Json
 from server.store.catalogue import LINKED, Catalogue, check_kind, drop_tables
-from server.store.chunks import CHUNK_BYTES, decode, encode, split
+from server.store.chunks import CHUNK_BYTES, decode, encode, holding, split
 from server.store.connect import Database
 from server.store.names import did_you_mean
 from server.store.schema import contents, data_chunks
 from server.store.staging import Recipe, SqlStaged, discarding, make_live, open_content
 
 _ADD = insert(data_chunks)
-_HOLDING = (
-    select(data_chunks.c.first_row, data_chunks.c.body)
-    .where(data_chunks.c.content_id == bindparam("table"))
-    .where(data_chunks.c.first_row <= bindparam("position"))
-    .where(data_chunks.c.first_row + data_chunks.c.rows > bindparam("position"))
-    .order_by(data_chunks.c.first_row.desc())
-    .limit(1)
-    .execution_options(in_bytes=True)
-)
-"""The chunk that holds a row."""
+_HOLDING = holding(data_chunks)
 
 
 class SqlStagedData(SqlStaged):

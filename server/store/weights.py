@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import insert, select
 
 from actions.deeplearn.layout import WEIGHTS_SCHEMA
 from actions.ports import Name, TableInfo, WeightsHeader
@@ -14,6 +14,7 @@ from actions.results import Json
 from engine.errors import WeightsError
 from engine.weights import CHUNK_VALUES, Chunk, SegmentSpec
 from server.store.catalogue import Catalogue
+from server.store.chunks import holding
 from server.store.connect import Database
 from server.store.schema import contents, weight_chunks
 from server.store.staging import Recipe, SqlStaged, discarding, open_content
@@ -22,21 +23,7 @@ from server.store.tables import gone
 _FLOAT = np.dtype("<f4")
 
 _ADD = insert(weight_chunks)
-_HOLDING = (
-    select(
-        weight_chunks.c.first_row,
-        weight_chunks.c.segment,
-        weight_chunks.c.start,
-        weight_chunks.c.body,
-    )
-    .where(weight_chunks.c.content_id == bindparam("table"))
-    .where(weight_chunks.c.first_row <= bindparam("position"))
-    .where(weight_chunks.c.first_row + weight_chunks.c.rows > bindparam("position"))
-    .order_by(weight_chunks.c.first_row.desc())
-    .limit(1)
-    .execution_options(in_bytes=True)
-)
-"""The chunk that holds a row."""
+_HOLDING = holding(weight_chunks, weight_chunks.c.segment, weight_chunks.c.start)
 
 
 class SqlStagedWeights(SqlStaged):
