@@ -14,7 +14,7 @@ from engine.compile.passes import quicken
 from engine.modules.winograd import WinogradConvolution2d
 from engine.precision import Precision
 from engine.score.forms import Forward, Record, Shop, difference, price, until
-from tests.engine.compile.test_passes import MANY, PLAIN, WIDE, convolving, norms, trained
+from tests.engine.compile.test_passes import MANY, PLAIN, WIDE, convolving, norms
 
 IMAGES = torch.rand(40, 2, 6, 6, generator=torch.Generator().manual_seed(2))
 ROWS = 4
@@ -37,17 +37,6 @@ def computed(forward: Forward[Part], lanes: int = 2) -> Tensor:
     found = list(forward.stream(PARTS, lanes=lanes))
     assert [part for part, _ in found] == PARTS
     return torch.cat([outputs["out"] for _, outputs in found])
-
-
-@pytest.fixture
-def model() -> CompiledModel:
-    return trained(PLAIN)
-
-
-@pytest.fixture
-def expected(model: CompiledModel) -> Tensor:
-    with torch.no_grad():
-        return model({"data": IMAGES})["out"]
 
 
 @pytest.fixture

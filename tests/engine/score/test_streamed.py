@@ -10,8 +10,8 @@ from engine.compile.lower import CompiledModel
 from engine.score.forms import Shop
 from engine.score.streamed import BEHIND, StreamedForward
 from engine.transfer import Sent, Values
-from tests.engine.compile.test_passes import PLAIN, norms, trained
-from tests.engine.score.test_forms import IMAGES, PARTS, ROWS, Part, computed, encode
+from tests.engine.compile.test_passes import norms
+from tests.engine.score.test_forms import PARTS, ROWS, Part, computed, encode
 
 
 class Near:
@@ -37,17 +37,6 @@ class Near:
 
 def forward(model: CompiledModel, shop: Shop, link: Near) -> StreamedForward[Part]:
     return StreamedForward(model, shop, ROWS, encode, link)
-
-
-@pytest.fixture
-def model() -> CompiledModel:
-    return trained(PLAIN)
-
-
-@pytest.fixture
-def expected(model: CompiledModel) -> Tensor:
-    with torch.no_grad():
-        return model({"data": IMAGES})["out"]
 
 
 @pytest.mark.parametrize("lanes", [0, 1, 3])

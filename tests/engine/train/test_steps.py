@@ -9,17 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions
-from engine.layers.dense import FullyConnected
-from engine.layers.input import Input
-from engine.layers.normalization import BatchNormalization
-from engine.layers.output import Output
 from engine.train.checkpoint import Checkpoint, Checkpointing, Interrupted
 from engine.train.config import Optimizer
 from engine.train.loop import TrainResult
 from engine.train.steps import REHEARSALS
 from tests.engine.train.cases import LABELS, Case, optimizer
+from tests.engine.train.test_resume import normalized
 
 T = TypeVar("T")
 BATCH = 12
@@ -62,19 +58,8 @@ class StandIn:
         return replay
 
 
-def network() -> Graph:
-    return (
-        Graph("net")
-        .add("data", Input(dropout=0.1))
-        .add("fc1", FullyConnected(n=6, act="IDENTITY", include_bias=False), ["data"])
-        .add("bn", BatchNormalization(act="TANH"), ["fc1"])
-        .add("fc2", FullyConnected(n=5, dropout=0.3), ["bn"])
-        .add("out", Output(), ["fc2"])
-    )
-
-
 def trained(options: Optimizer, recorder: StandIn | None, **more: Any) -> tuple[Case, TrainResult]:
-    case = Case(LABELS, network(), BuildOptions())
+    case = Case(LABELS, normalized(), BuildOptions())
     recorded = None if recorder is None else recorder.given
     result = case.train(options, BATCH, recorder=recorded, record_seed=3, **more)
     return case, result
@@ -170,7 +155,7 @@ def test_a_step_that_cannot_be_recorded_is_launched(caplog: pytest.LogCaptureFix
 
 def test_a_table_of_less_than_a_batch_is_replayed_whole() -> None:
     recorder = StandIn()
-    case = Case(LABELS, network(), BuildOptions())
+    case = Case(LABELS, normalized(), BuildOptions())
 
     case.train(optimizer(max_epochs=5), 64, recorder=recorder.given)
 
@@ -179,7 +164,7 @@ def test_a_table_of_less_than_a_batch_is_replayed_whole() -> None:
 
 def test_mini_batches_of_another_form_are_launched() -> None:
     recorder = StandIn()
-    case = Case(LABELS, network(), BuildOptions())
+    case = Case(LABELS, normalized(), BuildOptions())
     whole = next(case.source.epoch(40))
     narrow = whole.inputs["data"]
 
