@@ -15,36 +15,17 @@ from statistics import median
 import numpy as np
 from networks import DECLARED, IMAGES
 from pictures import write_pictures
+from recipes import Workload
 from service import running_server
 from start import start_weights
+from train_throughput import ours as train
 from turns import report
 
 import castorch
 
 PRECISIONS = ("FP16", "FP32")
-EPOCHS = 3
-
-
-def trained(session: castorch.Session, network: str, batch: int, precision: str) -> list[float]:
-    """Return the seconds of the epochs after the first."""
-    answer = session.run(
-        "deepLearn.dlTrain",
-        table="pictures",
-        model_table=network,
-        init_weights="start",
-        model_weights={"name": "trained", "replace": True},
-        inputs=["_image_"],
-        target=["_label_"],
-        nominals=["_label_"],
-        seed=1,
-        gpu={"precision": precision},
-        optimizer={
-            "totalMiniBatchSize": batch,
-            "maxEpochs": EPOCHS,
-            "algorithm": {"method": "MOMENTUM", "learningRate": 0.01, "momentum": 0.9},
-        },
-    )
-    return [float(each["seconds"]) for each in session.job(str(answer.job)).metrics()][1:]
+EPOCHS = 2
+"""Those that are timed, after a first one."""
 
 
 def scored(session: castorch.Session, network: str, precision: str) -> float:
@@ -67,6 +48,8 @@ def probabilities(session: castorch.Session, table: str) -> np.ndarray:
 
 def measure(options: argparse.Namespace) -> None:
     network, rows = options.network, options.rows
+    threads = len(os.sched_getaffinity(0))
+    work = Workload(network, rows, options.batch, EPOCHS, threads)
     rates: dict[str, dict[str, list[float]]] = {
         task: {name: [] for name in PRECISIONS} for task in ("train", "score")
     }
@@ -80,7 +63,7 @@ def measure(options: argparse.Namespace) -> None:
             start_weights(session.declare(declared), folder, batch=options.batch)
             for _ in range(options.rounds):
                 for name in PRECISIONS:
-                    seconds = median(trained(session, network, options.batch, name))
+                    seconds = median(train(session, work, gpu={"precision": name})["seconds"])
                     rates["train"][name].append(rows / seconds)
             for name in PRECISIONS * options.rounds:
                 rates["score"][name].append(rows / scored(session, network, name))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from networks import DECLARED, build, parameter_count
 from pictures import Pictures
@@ -56,8 +57,14 @@ TOLERANCE = 0.02
 """How far such a loss may be from ours, as a share of it."""
 
 
-def ours(session: castorch.Session, work: Workload) -> Answer:
-    """Train once through the service; return the seconds and the losses of the epochs."""
+def ours(session: castorch.Session, work: Workload, **more: Any) -> Answer:
+    """Train once through the service; return the seconds and the losses of the epochs.
+
+    Args:
+        session: where the table and the model are.
+        work: what is trained.
+        more: parameters of dlTrain beside those.
+    """
     answer = session.run(
         "deepLearn.dlTrain",
         table="pictures",
@@ -73,6 +80,7 @@ def ours(session: castorch.Session, work: Workload) -> Answer:
             "maxEpochs": 1 + work.epochs,
             "algorithm": {"method": "MOMENTUM", "learningRate": 0.01, "momentum": 0.9},
         },
+        **more,
     )
     metrics = session.job(str(answer.job)).metrics()
     return {
