@@ -11,6 +11,7 @@ FastPath = Literal[
     "kept-memory",
     "overlap",
     "tf32",
+    "winograd",
 ]
 """channels-last: images and filters lie map by map in every pixel. cuda-graphs: a training step is
 recorded and replayed on a graphics processor. folding: batch normalisations in the weights before
@@ -18,7 +19,8 @@ them, and layers in forms that cannot be trained, for scoring. freezing: network
 machine code, for scoring. fused-updates: the update of all weights in one call. kept-memory: a
 worker does not give freed memory back while it works. overlap: parts of a table are encoded and
 scored side by side, and read and written beside that. tf32: products of float32 with ten bits of
-the mantissa on a graphics processor."""
+the mantissa on a graphics processor. winograd: convolutions of 3 x 3 filters over many maps with
+fewer multiplications, on a processor."""
 
 FastPaths = frozenset[FastPath]
 NONE: FastPaths = frozenset()

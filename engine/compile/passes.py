@@ -11,10 +11,13 @@ from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
-from engine.modules.winograd import SIDE, WinogradConvolution2d
+from engine.modules.tiles import SIDE
+from engine.modules.winograd import WinogradConvolution2d
 
 MANY_MAPS = 96
-"""Least maps and filters with which Winograd's form is the quicker one; measured."""
+"""Least maps and filters with which Winograd's form is the quicker one in scoring; measured."""
+MANY_TRAINED_MAPS = 128
+"""Least maps and filters with which it is in training, where filters are turned at every step."""
 SMALL = 3
 """Longest side of a window whose maximum is taken slice by slice; measured."""
 
@@ -87,22 +90,26 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
     return folded
 
 
-def quicken(model: CompiledModel) -> CompiledModel:
+def quicken(model: CompiledModel, *, in_tiles: bool = True) -> CompiledModel:
     """Return a model for scoring alone, of modules that are quicker where nobody trains.
 
     Maxima of small windows are taken slice by slice, and convolutions of small filters over many
     maps are in Winograd's form. The rest shares its tensors with the given model; the result has no
     weight table.
+
+    Args:
+        model: the one that was compiled.
+        in_tiles: convolutions may be in Winograd's form.
     """
-    return _for_scoring(model, *_copied(model, _quick))
 
+    def quick(module: nn.Module) -> nn.Module:
+        if isinstance(module, Pooling2d) and gains_by_slices(module):
+            return SlicedMaximum(module)
+        if in_tiles and isinstance(module, Convolution2d) and fits_tiles(module, MANY_MAPS):
+            return WinogradConvolution2d(module)
+        return module
 
-def _quick(module: nn.Module) -> nn.Module:
-    if isinstance(module, Pooling2d) and gains_by_slices(module):
-        return SlicedMaximum(module)
-    if isinstance(module, Convolution2d) and gains_by_tiles(module):
-        return WinogradConvolution2d(module)
-    return module
+    return _for_scoring(model, *_copied(model, quick))
 
 
 def gains_by_slices(module: Pooling2d) -> bool:
@@ -111,10 +118,15 @@ def gains_by_slices(module: Pooling2d) -> bool:
     return is_plain and module.is_inside and max(module.kernel) <= SMALL
 
 
-def gains_by_tiles(module: Convolution2d) -> bool:
-    """Return whether Winograd's form of a convolution is the quicker one."""
-    filters, maps, height, width = module.weight.shape
-    is_dense = (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
-    if (height, width) != (SIDE, SIDE) or not is_dense or module.columns_as_maps:
-        return False
-    return min(filters, maps) >= MANY_MAPS
+def fits_tiles(module: Convolution2d, maps: int) -> bool:
+    """Return whether a convolution has Winograd's form, and at least so many maps and filters."""
+    is_plain = (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
+    fits = is_plain and module.weight.shape[2:] == (SIDE, SIDE) and not module.columns_as_maps
+    return fits and min(module.weight.shape[:2]) >= maps
+
+
+def train_in_tiles(model: CompiledModel) -> None:
+    """Let the convolutions of a model that is trained use Winograd's form where they gain."""
+    for module in model.module.modules():
+        if isinstance(module, Convolution2d):
+            module.in_tiles = fits_tiles(module, MANY_TRAINED_MAPS)

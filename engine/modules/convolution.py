@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
+from engine.modules.tiles import convolve_in_tiles, has_many_tiles
 from engine.padding import Axis
 from engine.shapes import Shape
 
@@ -23,6 +24,13 @@ class Padding:
 
     operator: tuple[int, int]
     explicit: list[int] | None
+
+    @property
+    def margins(self) -> tuple[int, int, int, int]:
+        """Zeros around an image, whoever puts them there: (left, right, top, bottom)."""
+        left, right, top, bottom = self.explicit or (0, 0, 0, 0)
+        down, across = self.operator
+        return left + across, right + across, top + down, bottom + down
 
 
 def split_padding(height: Axis, width: Axis) -> Padding:
@@ -69,9 +77,15 @@ class Convolution2d(Finish):
 
     Shapes: (N, C, H, W) → (N, F, H', W'); ``weight`` (F, C / groups, kernel height, kernel width),
     ``bias`` (F,).
+
+    Attributes:
+        in_tiles: compute mini-batches with many tiles in Winograd's form, training too; it is off
+            in a new module and for convolutions whose filters are 3 x 3 and neither strided,
+            dilated nor grouped.
     """
 
     bias: Tensor | None
+    in_tiles = False
 
     def __init__(
         self,
@@ -93,6 +107,9 @@ class Convolution2d(Finish):
 
     def forward(self, x: Tensor) -> Tensor:
         weight: Tensor = self.weight
+        if self.in_tiles and has_many_tiles(x, self.padding.margins):
+            y = convolve_in_tiles(x, weight, self.bias, self.padding.margins)
+            return self.finish(y)
         if self.padding.explicit is not None:
             x = functional.pad(x, self.padding.explicit)
         if self.columns_as_maps:

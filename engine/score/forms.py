@@ -104,6 +104,7 @@ class Shop:
 
     Attributes:
         folds: whether the folded form is used.
+        in_tiles: whether the folded form has convolutions in Winograd's form.
         folder: of frozen networks; None: none is used.
         weights: a name of the weights that no others have.
         record: what earlier scorings have found out.
@@ -112,6 +113,7 @@ class Shop:
     """
 
     folds: bool = True
+    in_tiles: bool = True
     folder: Path | None = None
     weights: str = ""
     record: Record = field(default_factory=Record)
@@ -280,7 +282,7 @@ class Forward(Generic[T]):
         folded = fold_batch_norm(self.plain)
         is_long = self.shop.rows >= QUICK_ROWS
         if is_long and self.plain.device.type == "cpu" and self.shop.precision == "FP32":
-            yield "quick", quicken(folded)
+            yield "quick", quicken(folded, in_tiles=self.shop.in_tiles)
         yield "folded", folded
 
     def _halve(self) -> None:

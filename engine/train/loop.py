@@ -10,6 +10,7 @@ from time import perf_counter
 import torch
 
 from engine.compile.lower import CompiledModel
+from engine.compile.passes import train_in_tiles
 from engine.data.batches import Batch, BatchSource
 from engine.devices import products
 from engine.errors import Cancelled, TrainingError
@@ -173,6 +174,9 @@ class Run:
         channels_last = convolves and "channels-last" not in trainer.without
         self.model = trainer.model.to(trainer.device, channels_last=channels_last)
         self.model.precision = trainer.precision
+        is_exact = trainer.device.type == "cpu" and trainer.precision == "FP32"
+        if is_exact and "winograd" not in trainer.without:
+            train_in_tiles(self.model)
         self.replicas = trainer.replicas
         self.noise = _seeded(trainer.seed + self.replicas.rank, trainer.device)
         self.model.set_generator(self.noise)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import fold_batch_norm, quicken
+from engine.compile.passes import fold_batch_norm, quicken, train_in_tiles
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -160,6 +160,25 @@ def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
     expected = model({"data": MANY})["out"]
     torch.testing.assert_close(tiled({"data": MANY})["out"], expected, atol=1e-5, rtol=1e-5)
     assert tiled.specs == ()
+
+
+def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:
+    model = convolving(
+        ("wide", WIDE),
+        ("few", Convolution(n_filters=127, width=3)),
+        ("from_few", Convolution(n_filters=128, width=3)),
+        ("step", Convolution(n_filters=128, width=3, stride=2)),
+        ("large", Convolution(n_filters=128, width=5)),
+    )
+
+    train_in_tiles(model)
+
+    tiled = [
+        node.name
+        for node in model.graph.nodes
+        if getattr(model.module.get_submodule(f"layer_{node.id}"), "in_tiles", False)
+    ]
+    assert tiled == ["wide"]
 
 
 @pytest.mark.parametrize(

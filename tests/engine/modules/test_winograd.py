@@ -1,10 +1,13 @@
+from unittest.mock import Mock
+
 import pytest
 import torch
 from torch.nn import functional
 
-import engine.modules.winograd as winograd
+import engine.modules.tiles as tiles
 from engine.modules.convolution import Convolution2d, Windows
-from engine.modules.winograd import WinogradConvolution2d, margins
+from engine.modules.tiles import convolve_in_tiles
+from engine.modules.winograd import WinogradConvolution2d
 from engine.padding import Axis, Sides, plan_convolution
 
 
@@ -30,7 +33,7 @@ def test_it_gives_what_torch_gives(
 ) -> None:
     plain = convolution(*size, padding, bias=bias)
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
-    left, right, top, bottom = margins(plain)
+    left, right, top, bottom = plain.padding.margins
     weight: torch.Tensor = plain.weight
     padded = functional.pad(x.double(), (left, right, top, bottom))
     offset = None if plain.bias is None else plain.bias.double()
@@ -75,7 +78,7 @@ def test_rows_that_go_through_in_several_passes_are_the_same(
     tiled = WinogradConvolution2d(convolution(9, 9, None))
     x = torch.randn(7, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     whole = tiled(x)
-    monkeypatch.setattr(winograd, "PASS_VALUES", 2 * 36 * 9 * 4)  # two rows of 9 tiles, 4 filters
+    monkeypatch.setattr(tiles, "PASS_VALUES", 2 * 36 * 9 * 4)  # two rows of 9 tiles, 4 filters
     parts: list[int] = []
     product = torch.bmm
 
@@ -92,6 +95,80 @@ def test_rows_that_go_through_in_several_passes_are_the_same(
 
 def test_margins_are_those_of_both_hands_that_pad() -> None:
     even = Windows(plan_convolution(4, 3, 1, 1), plan_convolution(5, 3, 1, 1))
-    assert margins(Convolution2d((1, 1, 3, 3), even, None, None, bias=False)) == [1, 1, 1, 1]
+    assert Convolution2d((1, 1, 3, 3), even, None, None, bias=False).padding.margins == (1, 1, 1, 1)
     uneven = Windows(Axis(4, 3, 1, 0, 1, 3), plan_convolution(5, 3, 1, 1))
-    assert margins(Convolution2d((1, 1, 3, 3), uneven, None, None, bias=False)) == [1, 1, 0, 1]
+    plain = Convolution2d((1, 1, 3, 3), uneven, None, None, bias=False)
+    assert plain.padding.margins == (1, 1, 0, 1)
+
+
+@pytest.fixture
+def small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one image of up to 9 tiles and 4 filters be all that is computed at a time."""
+    monkeypatch.setattr(tiles, "PASS_VALUES", 36 * 4)
+
+
+@pytest.mark.usefixtures("small_passes")
+@pytest.mark.parametrize("size", [(4, 4), (5, 8), (7, 3)])
+@pytest.mark.parametrize("padding", [None, 0, 1, 2])
+@pytest.mark.parametrize("bias", [True, False])
+def test_gradients_are_those_torch_finds(
+    size: tuple[int, int],
+    padding: Sides,
+    bias: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    """In float64, with an image a pass, and weights and gradients that lie in any order."""
+    plain = convolution(*size, padding, bias=bias).double()
+    left, right, top, bottom = plain.padding.margins
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
+    wanted = [x, *plain.parameters()]
+    expected = functional.conv2d(
+        functional.pad(x, (left, right, top, bottom)), plain.weight, plain.bias
+    )
+    above = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    above = above.transpose(2, 3).contiguous().transpose(2, 3)
+
+    found = convolve_in_tiles(x, plain.weight, plain.bias, plain.padding.margins)
+
+    torch.testing.assert_close(found, expected)
+    gradients = torch.autograd.grad(found, wanted, above)
+    for mine, theirs in zip(gradients, torch.autograd.grad(expected, wanted, above), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize(("trained", "products"), [("x", 1), ("weight", 1), ("bias", 0)])
+def test_gradients_nobody_asks_for_are_left_out(
+    trained: str, products: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves = {
+        "x": torch.ones(2, 3, 4, 4),
+        "weight": torch.ones(4, 3, 3, 3),
+        "bias": torch.zeros(4),
+    }
+    leaves[trained].requires_grad_()
+    found = convolve_in_tiles(leaves["x"], leaves["weight"], leaves["bias"], (1, 1, 1, 1))
+    product = Mock(wraps=torch.bmm)
+    monkeypatch.setattr(torch, "bmm", product)
+
+    found.sum().backward()  # type: ignore[no-untyped-call]
+
+    assert product.call_count == products
+    assert [name for name, each in leaves.items() if each.grad is not None] == [trained]
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(16, 0), (17, 1)])
+def test_training_is_tiled_where_a_mini_batch_has_many_tiles(
+    rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image of 8 x 7 has 4 tiles, and 65 tiles are the least."""
+    monkeypatch.setattr(tiles, "MANY_TILES", 65)
+    plain = convolution(8, 7, 1)
+    x = torch.randn(rows, 3, 8, 7, generator=torch.Generator().manual_seed(1))
+    direct = plain(x)
+    turned = Mock(wraps=tiles.turned_filters)
+    monkeypatch.setattr(tiles, "turned_filters", turned)
+    plain.in_tiles = True
+
+    torch.testing.assert_close(plain(x), direct, atol=1e-5, rtol=1e-5)
+
+    assert turned.call_count == expected

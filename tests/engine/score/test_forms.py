@@ -87,8 +87,9 @@ def freezing(
     return calls
 
 
-def spoilt(model: CompiledModel) -> CompiledModel:
+def spoilt(model: CompiledModel, **ways: bool) -> CompiledModel:
     """Return another model, as a fold that goes wrong would."""
+    del ways
     other = deepcopy(model)
     for name, parameter in other.module.named_parameters():
         parameter.data.add_(1.0 if name.endswith("bias") else 0.0)
@@ -283,14 +284,18 @@ def tiled(form: object) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rows", "precision", "expected"), [(63, "FP32", 0), (64, "FP32", 1), (64, "FP16", 0)]
+    ("rows", "precision", "in_tiles", "expected"),
+    [(63, "FP32", True, 0), (64, "FP32", True, 1), (64, "FP32", False, 0), (64, "FP16", True, 0)],
 )
 def test_long_tables_are_scored_in_the_quick_form(
-    rows: int, precision: Precision, expected: int
+    rows: int,
+    precision: Precision,
+    in_tiles: bool,  # noqa: FBT001 - parametrised
+    expected: int,
 ) -> None:
     """Half precision has products of its own, and its rounding would grow in Winograd's form."""
     model = convolving(("wide", WIDE))
-    shop = Shop(rows=rows, precision=precision)
+    shop = Shop(rows=rows, precision=precision, in_tiles=in_tiles)
     own: Forward[Part] = Forward(model, shop, ROWS, lambda part: {"data": MANY[part]})
 
     found = [outputs["out"] for _, outputs in own.stream([slice(0, 2), slice(2, 3)], lanes=2)]

@@ -1,24 +1,29 @@
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+import engine.modules.convolution as convolution
 from engine.compile.lower import compile_graph
 from engine.data.batches import ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder
 from engine.errors import Cancelled, TrainingError
-from engine.fast_paths import NONE, FastPaths
+from engine.fast_paths import NONE, FastPath, FastPaths
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions, Target
 from engine.layers.input import Input
 from engine.layers.output import Output
+from engine.modules.tiles import convolve_in_tiles
+from engine.precision import Precision
 from engine.train.history import BatchEvent, EpochEvent
 from engine.train.loop import Trainer, TrainResult
+from tests.engine.compile.test_passes import WIDE, convolving
 from tests.engine.networks import Array, network, objects
 from tests.engine.train.cases import (
     LABELS,
@@ -378,6 +383,33 @@ def test_the_losses_of_several_task_layers_are_added() -> None:
 
     assert (result.history[0].loss, result.history[0].fit_error) == (4.0, 8.0)
     assert [parameter.item() for parameter in model.parameters()] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("without", "precision", "expected"),
+    [(NONE, "FP32", True), (frozenset({"winograd"}), "FP32", False), (NONE, "FP16", False)],
+)
+def test_convolutions_over_many_maps_train_in_tiles(
+    without: FastPaths,
+    precision: Precision,
+    expected: bool,  # noqa: FBT001 - parametrised
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The weights are those of torch's own convolutions, to rounding; 16 images have 64 tiles."""
+    images = torch.rand(16, 128, 6, 6, generator=torch.Generator().manual_seed(4))
+    source = ResidentSource({"data": images}, {"out": torch.arange(16) % 3})
+    tiled = Mock(wraps=convolve_in_tiles)
+    monkeypatch.setattr(convolution, "convolve_in_tiles", tiled)
+    found = []
+    for each in (without, frozenset[FastPath]({"winograd"})):
+        model = convolving(("wide", WIDE))
+        options = optimizer("MOMENTUM", rate=0.1, max_epochs=3)
+        trainer = Trainer(model, options, source, batch_rows=16, without=each, precision=precision)
+        trainer.run()
+        found.append(torch.cat([weight.detach().flatten() for weight in model.parameters()]))
+
+    assert tiled.call_count == (3 if expected else 0)
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
 
 
 def test_fast_paths_that_are_left_out_change_no_number() -> None:
