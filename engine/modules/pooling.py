@@ -145,12 +145,13 @@ class SlicedMaximum(nn.Module):
         self.stride = plain.stride
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = [x[:, :, cells] for cells in _slices(x.shape[2], self.kernel[0], self.stride[0])]
-        tall = _larger(rows)
-        columns = [
-            tall[..., cells] for cells in _slices(x.shape[3], self.kernel[1], self.stride[1])
+        # neighbours in a row first: channels last they lie side by side in memory
+        columns = [x[..., cells] for cells in _slices(x.shape[3], self.kernel[1], self.stride[1])]
+        narrow = _larger(columns)
+        rows = [
+            narrow[:, :, cells] for cells in _slices(x.shape[2], self.kernel[0], self.stride[0])
         ]
-        return _larger(columns)
+        return _larger(rows)
 
 
 def _slices(size: int, kernel: int, stride: int) -> list[slice]:
