@@ -5,11 +5,9 @@ reader unpacks only the columns it asks for.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 from pyarrow import ipc
-from sqlalchemy import Column, Select, Table, bindparam, select
 
 CHUNK_BYTES = 4 << 20
 """Of Arrow buffers in one chunk, before compression."""
@@ -55,23 +53,3 @@ def _stream(batch: pa.RecordBatch, options: ipc.IpcWriteOptions) -> pa.Buffer:
     with ipc.new_stream(sink, batch.schema, options=options) as writer:
         writer.write_batch(batch)
     return sink.getvalue()
-
-
-def holding(chunks: Table, *columns: Column[Any]) -> Select[Any]:
-    """Return the query of the chunk that holds a row.
-
-    Args:
-        chunks: of data or of weights.
-        columns: those that are wanted beside the first row and the body.
-
-    Its parameters are ``table``, a content, and ``position``, the 0-based row.
-    """
-    return (
-        select(chunks.c.first_row, chunks.c.body, *columns)
-        .where(chunks.c.content_id == bindparam("table"))
-        .where(chunks.c.first_row <= bindparam("position"))
-        .where(chunks.c.first_row + chunks.c.rows > bindparam("position"))
-        .order_by(chunks.c.first_row.desc())
-        .limit(1)
-        .execution_options(in_bytes=True)
-    )

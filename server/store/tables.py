@@ -5,22 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from actions.errors import ColumnNotFound, Conflict, InvalidParameters
 from actions.file_link import FileLink, link_of
 from actions.files.links import Link
 from actions.ports import Caslib, Kind, Name, Output, Staged, TableInfo
 from actions.results import Json
+from server.store.bodies import ChunkRows
 from server.store.catalogue import LINKED, Catalogue, check_kind, drop_tables
-from server.store.chunks import CHUNK_BYTES, decode, encode, holding, split
+from server.store.chunks import CHUNK_BYTES, decode, encode, split
 from server.store.connect import Database
 from server.store.names import did_you_mean
 from server.store.schema import contents, data_chunks
 from server.store.staging import Recipe, SqlStaged, discarding, make_live, open_content
 
-_ADD = insert(data_chunks)
-_HOLDING = holding(data_chunks)
+_CHUNKS = ChunkRows(data_chunks)
 
 
 class SqlStagedData(SqlStaged):
@@ -68,7 +68,7 @@ class SqlStagedData(SqlStaged):
         with self._database.write(relaxed=True) as connection:
             first_row = self.record(connection, rows=whole.num_rows, size_bytes=body.size)
             chunk = {"first_row": first_row, "rows": whole.num_rows, "body": memoryview(body)}
-            connection.execute(_ADD, {"content_id": self.id, **chunk})
+            _CHUNKS.add(connection, [{"content_id": self.id, **chunk}])
         self._held, self._held_bytes = [], 0
 
 
@@ -266,12 +266,12 @@ class SqlTableStore:
 
     def _chunk(self, table: TableInfo, position: int) -> tuple[int, bytes]:
         """Return the chunk that holds a row: its first row and its bytes."""
-        wanted = {"table": table.id, "position": position}
         with self._database.read() as connection:
-            row = connection.execute(_HOLDING, wanted).first()
-        if row is None:
+            found = _CHUNKS.holding(connection, table.id, position)
+        if found is None:
             raise gone(table)
-        return row.first_row, row.body
+        row, body = found
+        return row.first_row, body
 
 
 def gone(table: TableInfo) -> Conflict:

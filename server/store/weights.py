@@ -6,15 +6,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from actions.deeplearn.layout import WEIGHTS_SCHEMA
 from actions.ports import Name, TableInfo, WeightsHeader
 from actions.results import Json
 from engine.errors import WeightsError
 from engine.weights import CHUNK_VALUES, Chunk, SegmentSpec
+from server.store.bodies import ChunkRows
 from server.store.catalogue import Catalogue
-from server.store.chunks import holding
 from server.store.connect import Database
 from server.store.schema import contents, weight_chunks
 from server.store.staging import Recipe, SqlStaged, discarding, open_content
@@ -22,8 +22,7 @@ from server.store.tables import gone
 
 _FLOAT = np.dtype("<f4")
 
-_ADD = insert(weight_chunks)
-_HOLDING = holding(weight_chunks, weight_chunks.c.segment, weight_chunks.c.start)
+_CHUNKS = ChunkRows(weight_chunks, weight_chunks.c.segment, weight_chunks.c.start)
 
 
 class SqlStagedWeights(SqlStaged):
@@ -109,7 +108,7 @@ class SqlStagedWeights(SqlStaged):
         with self._database.write(relaxed=True) as connection:
             size = self._held_rows * _FLOAT.itemsize
             self.record(connection, rows=self._held_rows, size_bytes=size)
-            connection.execute(_ADD, self._held)
+            _CHUNKS.add(connection, self._held)
         self._held, self._held_rows = [], 0
 
 
@@ -193,12 +192,12 @@ class SqlWeightStore:
         self, table: TableInfo, specs: tuple[SegmentSpec, ...], position: int
     ) -> tuple[Chunk, int]:
         """Return the stored chunk that holds a row, and its first row."""
-        wanted = {"table": table.id, "position": position}
         with self._database.read() as connection:
-            row = connection.execute(_HOLDING, wanted).first()
-        if row is None:
+            found = _CHUNKS.holding(connection, table.id, position)
+        if found is None:
             raise gone(table)
-        values = np.frombuffer(row.body, dtype=_FLOAT)
+        row, body = found
+        values = np.frombuffer(body, dtype=_FLOAT)
         return Chunk(specs[row.segment], row.start, values), row.first_row
 
 
