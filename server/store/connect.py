@@ -2,7 +2,8 @@
 
 SQLite runs in WAL mode: readers see a snapshot and wait for nobody. Writers take the lock at the
 start of their transaction (``BEGIN IMMEDIATE``), so that none fails half-way; threads of one
-process queue at a lock of ours, and processes wait for each other, both up to the time-out.
+process queue at a lock of ours, and processes wait for each other, both up to the time-out. After
+much was written a thread copies the log into the file (``log_keeper``).
 
 Durability: a commit survives the death of any process, always. It also survives a power cut, except
 in *relaxed* transactions, which are used for staged content and progress events (``synchronous``
@@ -29,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from actions.errors import InvalidParameters, StoreUnavailable
+from server.store.log_keeper import LIMIT_BYTES, LogKeeper
 from server.store.translate import LOCKED, PRIMARY_CODE, UNUSABLE, translated
 
 Clock = Callable[[], datetime]
@@ -37,8 +39,6 @@ PAGE_BYTES = 65536
 """Of a new SQLite file: large pages suit chunks of megabytes."""
 CACHE_KIB = 16384
 """Page cache of one SQLite connection."""
-WAL_LIMIT_BYTES = 64 << 20
-"""The write-ahead log is cut back to this size after a checkpoint."""
 CONNECT_TIMEOUT_S = 5
 RETRY_S = 0.02
 POOL_SIZE = 8
@@ -61,6 +61,9 @@ class Database:
         self._engine = engine
         self._reads = engine if self.is_sqlite else engine.execution_options(**_POSTGRES_READ)
         self._check_file = _file_check(engine) if self.is_sqlite else None
+        self._log_keeper = (
+            None if self._check_file is None else LogKeeper(_file(engine), self._check_file)
+        )
         self._timeout_s = busy_timeout_s
         self._writer = Lock()
 
@@ -95,20 +98,24 @@ class Database:
                     connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
                 yield connection
             return
+        assert self._log_keeper is not None  # noqa: S101 - set for SQLite
         wait_s = self._timeout_s if waits else 0.0
         if not self._writer.acquire(timeout=wait_s):
             raise StoreUnavailable(LOCKED)
         try:
+            bound = self._log_keeper.bound(relaxed=relaxed)
             with translated(), self._engine.connect() as connection, connection.begin():
                 self._begin(
                     connection,
                     f"PRAGMA busy_timeout = {round(wait_s * 1000)}",
                     f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}",
+                    f"PRAGMA wal_autocheckpoint = {bound // PAGE_BYTES}",
                     "BEGIN IMMEDIATE",
                 )
                 yield connection
         finally:
             self._writer.release()
+        self._log_keeper.committed()
 
     def _begin(self, connection: Connection, *statements: str) -> None:
         """Begin a transaction of SQLite; by the driver, since SQLAlchemy takes ten times as long.
@@ -138,6 +145,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; doing it again changes nothing."""
+        if self._log_keeper is not None:
+            self._log_keeper.close()
         with translated():
             self._engine.dispose()
 
@@ -221,13 +230,17 @@ def _open_sqlite(address: URL, busy_timeout_s: float) -> Engine:
     return engine
 
 
+def _file(engine: Engine) -> Path:
+    return Path(str(engine.url.database))
+
+
 def _file_check(engine: Engine) -> Callable[[], None]:
     """Return what refuses all work when the file of a database is gone or another one.
 
     SQLite would go on in the file nobody can find any more, and make an empty one for the next
     connection.
     """
-    path = Path(str(engine.url.database))
+    path = _file(engine)
     opened = path.stat()
 
     def check(*ignored: object) -> None:
@@ -250,7 +263,7 @@ def _prepare_connection(connection: sqlite3.Connection, record: Any) -> None:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LIMIT_BYTES}")
 
 
 def _enter_wal(engine: Engine, busy_timeout_s: float) -> None:
