@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 TILE = 4
@@ -66,8 +67,12 @@ class Transforms(NamedTuple):
 
 @cache
 def transforms(dtype: torch.dtype) -> Transforms:
-    """Return the transforms in a type of numbers, computed in float64."""
-    return Transforms(*(torch.kron(each, each).to(dtype) for each in matrices()))
+    """Return the transforms in a type of numbers, computed in float64.
+
+    Whoever asks first, they can be used in training.
+    """
+    with torch.inference_mode(mode=False):
+        return Transforms(*(torch.kron(each, each).to(dtype) for each in matrices()))
 
 
 def matrices() -> tuple[Tensor, Tensor, Tensor]:
@@ -243,6 +248,7 @@ class _TiledConvolution(torch.autograd.Function):
         return convolved(x, turned_filters(weight), bias, margins)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of images, filters and bias; tiles are cut once for both."""
         (y,) = gradients

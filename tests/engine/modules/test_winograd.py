@@ -172,3 +172,20 @@ def test_training_is_tiled_where_a_mini_batch_has_many_tiles(
     torch.testing.assert_close(plain(x), direct, atol=1e-5, rtol=1e-5)
 
     assert turned.call_count == expected
+
+
+def test_transforms_that_scoring_asked_for_first_can_be_trained_with() -> None:
+    tiles.transforms.cache_clear()
+    with torch.inference_mode():
+        WinogradConvolution2d(convolution(4, 4, 1))(torch.ones(1, 3, 4, 4))
+
+    assert not any(each.is_inference() for each in tiles.transforms(torch.float32))
+
+
+def test_gradients_of_gradients_are_refused() -> None:
+    x = torch.ones(2, 3, 4, 4, requires_grad=True)
+    y = convolve_in_tiles(x, torch.ones(4, 3, 3, 3), None, (1, 1, 1, 1))
+    (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()  # type: ignore[no-untyped-call]
