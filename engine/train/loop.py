@@ -174,9 +174,6 @@ class Run:
         channels_last = convolves and "channels-last" not in trainer.without
         self.model = trainer.model.to(trainer.device, channels_last=channels_last)
         self.model.precision = trainer.precision
-        is_exact = trainer.device.type == "cpu" and trainer.precision == "FP32"
-        if is_exact and "winograd" not in trainer.without:
-            train_in_tiles(self.model)
         self.replicas = trainer.replicas
         self.noise = _seeded(trainer.seed + self.replicas.rank, trainer.device)
         self.model.set_generator(self.noise)
@@ -205,6 +202,10 @@ class Run:
         self.saved, self.save_seconds = trainer.clock(), 0.0
         if trainer.resume is not None:
             stand(self, trainer.resume)
+        # a run that goes on has the precision of its checkpoint by now
+        is_exact = trainer.device.type == "cpu" and self.model.precision == "FP32"
+        if is_exact and "winograd" not in trainer.without:
+            train_in_tiles(self.model)
         self.steps = self._steps()
         self.replicas.copy_first([self.model.tensor(spec) for spec in self.model.specs])
 

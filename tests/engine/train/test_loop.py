@@ -21,6 +21,7 @@ from engine.layers.input import Input
 from engine.layers.output import Output
 from engine.modules.tiles import convolve_in_tiles
 from engine.precision import Precision
+from engine.train.checkpoint import Checkpoint, Checkpointing, Interrupted
 from engine.train.history import BatchEvent, EpochEvent
 from engine.train.loop import Trainer, TrainResult
 from tests.engine.compile.test_passes import WIDE, convolving
@@ -410,6 +411,30 @@ def test_convolutions_over_many_maps_train_in_tiles(
 
     assert tiled.call_count == (3 if expected else 0)
     torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("first", "then", "expected"), [("FP16", "FP32", 0), ("FP32", "FP16", 2)])
+def test_a_run_that_goes_on_trains_in_tiles_by_the_precision_of_its_checkpoint(
+    first: Precision, then: Precision, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.rand(16, 128, 6, 6, generator=torch.Generator().manual_seed(4))
+    source = ResidentSource({"data": images}, {"out": torch.arange(16) % 3})
+    kept: list[Checkpoint] = []
+    asked = count()
+    checkpoints = Checkpointing(kept.append, interrupted=lambda: next(asked) == 1)
+
+    def run(precision: Precision, **more: Any) -> None:
+        model, options = convolving(("wide", WIDE)), optimizer(max_epochs=3)
+        Trainer(model, options, source, batch_rows=16, precision=precision, **more).run()
+
+    with pytest.raises(Interrupted):
+        run(first, checkpoints=checkpoints)
+    tiled = Mock(wraps=convolve_in_tiles)
+    monkeypatch.setattr(convolution, "convolve_in_tiles", tiled)
+
+    run(then, resume=kept[-1])
+
+    assert tiled.call_count == expected
 
 
 def test_fast_paths_that_are_left_out_change_no_number() -> None:
