@@ -103,16 +103,17 @@ def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
     return FrozenModel(program, rows, model)
 
 
-def file_name(model: CompiledModel, weights: str, rows: int) -> str:
+def file_name(model: CompiledModel, weights: str, rows: int, ways: tuple[bool, ...] = ()) -> str:
     """Return the name of a frozen network's file: another wherever it would be another one.
 
     Args:
         model: what is frozen.
         weights: a name of its weights that no others have.
         rows: of one call.
+        ways: to be fast, which the form of the model that is frozen has or has not.
     """
-    layers = declared(model.graph)
-    facts = (weights, rows, layers, model.outputs, model.options, model.channels_last, machine())
+    layers, runs = declared(model.graph), (model.outputs, model.options, model.channels_last)
+    facts = (weights, rows, ways, layers, runs, machine())
     return sha256(repr(facts).encode()).hexdigest()[:32] + ENDING
 
 

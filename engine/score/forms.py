@@ -169,7 +169,8 @@ class Forward(Generic[T]):
     @cached_property
     def path(self) -> Path:
         """Where the frozen form is kept, if there is a folder."""
-        name = file_name(self.plain, self.shop.weights, self.batch_rows)
+        ways = (self.shop.folds, self.shop.in_tiles)
+        name = file_name(self.plain, self.shop.weights, self.batch_rows, ways)
         return (self.shop.folder or Path()) / name
 
     def stream(self, parts: Iterable[T], *, lanes: int) -> Iterator[tuple[T, Outputs]]:

@@ -66,13 +66,14 @@ def test_files_are_named_after_all_that_matters(monkeypatch: pytest.MonkeyPatch)
         file_name(model, "w", 8),
         file_name(model, "v", 8),
         file_name(model, "w", 9),
+        file_name(model, "w", 8, (True, False)),
         file_name(network(outputs=("conv",)), "w", 8),
         file_name(network(act="TANH"), "w", 8),
     }
     assert file_name(network(), "w", 8) in names
     monkeypatch.setattr("engine.compile.frozen.machine", lambda: "another")
-    assert len(names) == 5
-    assert len(names | {file_name(model, "w", 8)}) == 6
+    assert len(names) == 6
+    assert len(names | {file_name(model, "w", 8)}) == 7
 
 
 def test_sequences_are_not_frozen() -> None:

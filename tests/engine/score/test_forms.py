@@ -347,9 +347,13 @@ def test_items_are_left_where_they_are_once_it_is_over() -> None:
     assert list(until(lambda: False, iter([7]))) == [7]
 
 
-def test_the_file_is_named_after_the_weights(model: CompiledModel, eager_shop: Shop) -> None:
-    own = forward(model, eager_shop)
-    assert own.path.name == file_name(model, "w", ROWS)
+def test_the_file_is_named_after_the_weights_and_the_form(
+    model: CompiledModel, eager_shop: Shop
+) -> None:
+    """What was frozen with a fast path is not taken where that is left out."""
+    for folds, in_tiles in ((True, True), (True, False), (False, True)):
+        own = forward(model, replace(eager_shop, folds=folds, in_tiles=in_tiles))
+        assert own.path.name == file_name(model, "w", ROWS, (folds, in_tiles))
 
 
 def test_a_form_that_is_not_used_is_not_frozen_either(
