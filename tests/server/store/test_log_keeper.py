@@ -3,7 +3,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import enumerate as all_threads
@@ -129,6 +129,17 @@ def test_a_commit_bounds_the_log_where_no_thread_does(
     database.close()
 
 
+@pytest.fixture
+def long_log(file: Path) -> Iterator[None]:
+    """Leave a log of 2 MiB beside the file, which a connection keeps open."""
+    with closing(sqlite3.connect(file)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE t AS SELECT zeroblob(2097152) AS body")
+        writer.commit()
+        yield
+
+
+@pytest.mark.usefixtures("long_log")
 def test_checkpoints_that_fail_are_reported_and_tried_again(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -138,14 +149,10 @@ def test_checkpoints_that_fail_are_reported_and_tried_again(
         if failures:
             raise failures.pop(0)
 
-    with closing(sqlite3.connect(file)) as writer:
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("CREATE TABLE t AS SELECT zeroblob(2097152) AS body")
-        writer.commit()
-        keeper = LogKeeper(file, check, retry_s=0.0)
-        keeper.committed()
-        until(lambda: log_bytes(file) == 0)
-        keeper.close()
+    keeper = LogKeeper(file, check, retry_s=0.0)
+    keeper.committed()
+    until(lambda: log_bytes(file) == 0)
+    keeper.close()
 
     assert [record.getMessage() for record in caplog.records] == [
         "no checkpoint of the database: it is away",
@@ -172,24 +179,21 @@ def test_a_file_that_is_gone_is_not_made_again(
     database.close()
 
 
+@pytest.mark.usefixtures("long_log")
 def test_closing_stops_the_thread_and_none_follows(file: Path) -> None:
     def check() -> None:
         raise StoreUnavailable("it is away")
 
-    with closing(sqlite3.connect(file)) as writer:
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("CREATE TABLE t AS SELECT zeroblob(2097152) AS body")
-        writer.commit()
-        keeper = LogKeeper(file, check, retry_s=3600.0)
-        keeper.committed()
-        assert keepers() == ["castorch-log"]
+    keeper = LogKeeper(file, check, retry_s=3600.0)
+    keeper.committed()
+    assert keepers() == ["castorch-log"]
 
-        keeper.close()
-        keeper.close()
+    keeper.close()
+    keeper.close()
 
-        assert keepers() == []
-        keeper.committed()
-        assert keepers() == []
+    assert keepers() == []
+    keeper.committed()
+    assert keepers() == []
 
 
 def test_a_database_that_is_closed_leaves_one_file(file: Path) -> None:
