@@ -26,12 +26,6 @@ Source: CUDA C++ Programming Guide, "CUDA Environment Variables".
 MARK = "WORKER_OF_CASTORCH"
 """Tells a worker that its environment was made for it."""
 
-COMPILED = "TORCHINDUCTOR_CACHE_DIR"
-"""Folder where torch's compiler keeps what it has compiled, for later processes.
-
-Source: torch, "Compile Time Caching in torch.compile".
-"""
-
 KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 46),
@@ -207,8 +201,7 @@ def worker_environment(settings: Settings, gpu: str | None = None) -> dict[str, 
     threads = {"OMP_NUM_THREADS": str(settings.threads), "MKL_NUM_THREADS": str(settings.threads)}
     devices = {} if gpu is None else {VISIBLE: gpu}
     memory = {} if "kept-memory" in settings.without else KEEP_MEMORY
-    compiled = {COMPILED: str(settings.absolute.frozen_folder / "compiler"), MARK: "1"}
-    return {**memory, **compiled, **os.environ, **threads, **devices, **_exported(settings)}
+    return {**memory, MARK: "1", **os.environ, **threads, **devices, **_exported(settings)}
 
 
 def is_worker_environment() -> bool:

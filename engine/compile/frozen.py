@@ -1,28 +1,36 @@
 """Networks frozen into machine code for one number of rows, kept as files between processes.
 
 A frozen network is made by torch's ahead-of-time compiler with its weights as constants. It runs on
-processors; the compiler needs a C++ compiler.
-
-Source: torch, "AOTInductor: Ahead-Of-Time Compilation for Torch.Export-ed Models".
+processors, with one thread for each call; the compiler needs a C++ compiler.
 """
 
-from collections.abc import Callable, Mapping
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from platform import machine as architecture
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from engine.compile.freezing import MAKING, Freezing
 from engine.compile.lower import CompiledModel
+from engine.compile.machine_code import MachineCode
 from engine.graph.declaration import declared
 
-ENDING = ".pt2"
+ENDING = ".so"
 """Of files that hold a frozen network."""
 
+ABANDONED_S = 24 * 3600.0
+"""Age from which on a folder is nobody's where a network was to be frozen, in seconds."""
+
+_CPUINFO = Path("/proc/cpuinfo")
+_ABILITIES = ("flags", "Features")
+"""What the line begins with that lists a processor's instructions: on x86, on ARM."""
+
 Values = Mapping[str, Tensor]
-Program = Callable[..., Any]
+Program = Callable[..., Sequence[Tensor]]
 
 
 class FrozenModel:
@@ -41,25 +49,13 @@ class FrozenModel:
         return {name: result[:rows] for name, result in names}
 
 
-class _Network(nn.Module):
-    """What is frozen: the module of a model, in evaluation."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, *values: Tensor) -> tuple[Tensor, ...]:
-        result: tuple[Tensor, ...] = self.module(*values)
-        return result
-
-
 def can_freeze(model: CompiledModel) -> bool:
     """Return whether a model's rows are of one length and it lies on a processor."""
     return model.device.type == "cpu" and not model.sequences
 
 
-def freeze(model: CompiledModel, example: Values, rows: int, path: Path) -> FrozenModel:
-    """Compile a model for scoring so many rows at a time, and keep it as a file.
+def freeze(model: CompiledModel, example: Values, rows: int, path: Path) -> Freezing:
+    """Begin to freeze a model for scoring so many rows at a time, in a process of its own.
 
     Args:
         model: in evaluation; see ``can_freeze``.
@@ -68,37 +64,25 @@ def freeze(model: CompiledModel, example: Values, rows: int, path: Path) -> Froz
         path: where the file goes; there is none, or the whole of it.
 
     Raises:
-        Exception: whatever the compiler raises; the model is as it was.
+        FileExistsError: another process has it frozen.
+        Exception: the model cannot be handed over.
     """
-    from torch import _inductor as inductor  # takes a second, which few processes need to pay
-
-    values = _given(model, example, rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent) as folder, torch.no_grad():
-        exported = torch.export.export(_Network(model.module), values)
-        made = inductor.aoti_compile_and_package(
-            exported,
-            package_path=str(Path(folder) / path.name),
-            inductor_configs={"freezing": True},
-        )
-        Path(made).replace(path)
-    return thawed(model, rows, path)
+    return Freezing(model.module, _given(model, example, rows), path)
 
 
-def thawed(model: CompiledModel, rows: int, path: Path) -> FrozenModel:
+def thawed(model: CompiledModel, rows: int, path: Path, lanes: int) -> FrozenModel:
     """Load a file that ``freeze`` left.
 
     Args:
         model: that it was made of, or one of the same declaration.
         rows: for which it was made.
         path: of the file.
+        lanes: threads that call it at once.
 
     Raises:
         Exception: whatever the loader raises.
     """
-    from torch import _inductor as inductor
-
-    program = inductor.aoti_load_package(str(path))
+    program = MachineCode(path, lanes)
     path.touch()
     return FrozenModel(program, rows, model)
 
@@ -119,18 +103,38 @@ def file_name(model: CompiledModel, weights: str, rows: int, ways: tuple[bool, .
 
 def machine() -> str:
     """Return what frozen networks, and how quick they are, depend on beside the network."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"torch {torch.__version__}, {capability}, {torch.get_num_threads()} threads"
+    return f"torch {torch.__version__}, {architecture()}, {_abilities()}"
+
+
+def _abilities() -> str:
+    """Return a name of the instructions that the processor knows, which the compiler uses all."""
+    known = torch.backends.cpu.get_cpu_capability()
+    if not _CPUINFO.exists():
+        return known
+    lines = _CPUINFO.read_text().splitlines()
+    listed = next((line for line in lines if line.startswith(_ABILITIES)), "")
+    return f"{known} {sha256(listed.encode()).hexdigest()[:8]}"
 
 
 def remove_oldest(folder: Path, most_bytes: int) -> None:
-    """Remove the files that were used longest ago until the rest has room in so many bytes."""
-    files = sorted(folder.glob(f"*{ENDING}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    """Remove the files that were used longest ago until the rest has room in so many bytes.
+
+    What a killed process left goes too, a day later.
+    """
+    found = list(folder.iterdir())
+    files = sorted(
+        (each for each in found if each.is_file()),
+        key=lambda file: file.stat().st_mtime,
+        reverse=True,
+    )
     size = 0
     for file in files:
         size += file.stat().st_size
         if size > most_bytes:
             file.unlink(missing_ok=True)
+    for each in found:
+        if each.name.startswith(MAKING) and each.stat().st_mtime < time.time() - ABANDONED_S:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _given(model: CompiledModel, inputs: Values, rows: int) -> tuple[Tensor, ...]:

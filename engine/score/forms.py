@@ -4,15 +4,17 @@ All give the same numbers within ``TOLERANCE``, which is looked at before a form
 form is the network as it is trained. The folded one has batch normalisations in the weights before
 them, and the quick one, on a processor, convolutions and maxima in forms that cannot be trained.
 The frozen one is compiled, which takes longer than most tables take to score; so it is made
-only once that is paid back, and kept with what was measured.
+beside the scoring, only once that would be paid back, and kept with what was measured.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import islice
+from itertools import count
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Generic, Literal, TypeVar
 
@@ -20,8 +22,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from engine.compile.freezing import Freezing
 from engine.compile.frozen import (
-    FrozenModel,
     can_freeze,
     file_name,
     freeze,
@@ -32,7 +34,7 @@ from engine.compile.halves import halved
 from engine.compile.lower import CompiledModel
 from engine.compile.passes import fold_batch_norm, quicken
 from engine.modules.winograd import WinogradConvolution2d
-from engine.overlap import ahead, side_by_side
+from engine.overlap import side_by_side
 from engine.precision import Precision
 
 LOG = logging.getLogger(__name__)
@@ -47,24 +49,21 @@ CHECK_ROWS = 8
 QUICK_ROWS = 64
 """Rows of a table from which on the quick form is made: filters are transformed for it."""
 
-LOAD_S = 1.0
-"""Seconds of work ahead from which on a frozen network that was kept is loaded."""
+LOAD_S = 0.5
+"""Seconds of work ahead from which on a frozen network that is there is loaded."""
 
-BASE_PRICE_S, WINOGRAD_PRICE_S = 6.0, 3.0
-"""Seconds that freezing takes: of any network, and of each convolution in Winograd's form; measured
-on two cores."""
-
-PAYBACK = 3.0
-"""Prices that scoring must take before a network is frozen: it then saves a third of the time."""
+BASE_PRICE_S, WINOGRAD_PRICE_S = 15.0, 1.0
+"""Seconds of one processor that freezing takes: of any network, and of each convolution in
+Winograd's form."""
 
 GAIN = 0.95
-"""Share of the time in lanes below which the frozen form is worth its place."""
+"""Share of the time of the other form below which the frozen one is worth its place."""
 
 TIMED_PARTS = 8
 """Parts whose time is known before the work ahead is judged."""
 
 TRIAL_PARTS = 16
-"""Parts that the frozen form is tried with."""
+"""Parts that each of two forms is tried with."""
 
 MOST_WEIGHTS = 1 << 26
 """Most weights of a network that is frozen: they become part of the machine code."""
@@ -77,6 +76,10 @@ Outputs = Mapping[str, Tensor]
 Form = Callable[[Values], Outputs]
 T = TypeVar("T")
 
+UNDER_WAY: dict[Path, Freezing] = {}
+"""Networks that this process has asked to be frozen, by where they go. They outlive the scoring
+that asked; a later one finds them."""
+
 
 class Record(BaseModel):
     """What scorings with some weights have found out on a machine.
@@ -84,8 +87,8 @@ class Record(BaseModel):
     Attributes:
         form: the one to take; empty where the frozen one was not tried yet.
         spent_s: seconds of computing in another form than the frozen one.
-        folded_us: microseconds a row took in the form that was there before the trial.
-        frozen_us: microseconds it takes frozen.
+        folded_us: microseconds a row took one thread in the form that was there before the trial.
+        frozen_us: microseconds it takes one thread frozen.
         difference: largest difference between the two, as ``TOLERANCE`` counts.
     """
 
@@ -125,16 +128,44 @@ PLAIN = Shop(folds=False)
 """Makes nothing: a network scores as it was compiled."""
 
 
+class Trial:
+    """Computes in two forms, turn by turn, and takes their times, so that both meet the same noise.
+
+    Attributes:
+        forms: the one there is, and the frozen one.
+        us: microseconds a row of each.
+    """
+
+    def __init__(self, eager: Form, frozen: Form) -> None:
+        self.forms = (eager, frozen)
+        self.us: tuple[list[float], list[float]] = ([], [])
+        self.turns = count()
+
+    def __call__(self, values: Values) -> Outputs:
+        turn = next(self.turns) % 2
+        start = perf_counter()
+        outputs = self.forms[turn](values)
+        self.us[turn].append(1e6 * (perf_counter() - start) / rows_of(values))
+        return outputs
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether both had their turns."""
+        return min(map(len, self.us)) >= TRIAL_PARTS
+
+
 class Forward(Generic[T]):
     """Computes the raw outputs of a network in the best form there is for the rows ahead.
 
-    The plain and the folded form compute side by side in lanes, one processor thread each, which is
-    quicker than to share the threads in every operation. The frozen form uses all threads at once.
+    All forms compute side by side in lanes, one processor thread each, which is quicker than to
+    share the threads in every operation.
 
     Attributes:
         form: the form that computes.
         eager: the form that is not frozen; the one for less than ``least_rows``, which a frozen
             network would fill up.
+        lanes_rows: rows computed in that form in lanes.
+        lanes_s: seconds that took, with all that goes on beside it.
     """
 
     def __init__(
@@ -159,12 +190,17 @@ class Forward(Generic[T]):
         self.eager = model
         self.form: Form = model
         self.least_rows = 0
+        self.lanes = 0
         self.lanes_rows = 0
         self.lanes_s = 0.0
         self.found = shop.record
-        self.threads = torch.get_num_threads()
-        self.is_settled = shop.folder is None or not can_freeze(model) or is_heavy(model)
-        self.is_settled |= shop.precision == "FP16"
+        self.is_settled = (
+            shop.folder is None
+            or shop.precision == "FP16"
+            or shop.record.form == "folded"
+            or not can_freeze(model)
+            or is_heavy(model)
+        )
 
     @cached_property
     def path(self) -> Path:
@@ -189,17 +225,10 @@ class Forward(Generic[T]):
             yield part, self._outputs(values)
             if rows_of(values):
                 break
-        while lanes and not isinstance(self.form, FrozenModel):
-            yield from self._in_lanes(until(self._is_due, source), lanes)
-            following = next(source, None)
-            if following is None:
-                return
-            values = self.encode(following)
-            frozen = self._frozen(values) if rows_of(values) and self._is_due() else None
-            yield following, self._outputs(values)
-            if frozen is not None:
-                yield from self._tried(frozen, source)
-        yield from self._one_by_one(source, overlaps=lanes > 0)
+        if lanes:
+            yield from self._in_lanes(source, lanes)
+        else:
+            yield from ((part, self._outputs(self.encode(part))) for part in source)
 
     @property
     def record(self) -> Record:
@@ -207,52 +236,29 @@ class Forward(Generic[T]):
         return self.found.model_copy(update={"spent_s": self._spent_s})
 
     def _in_lanes(self, parts: Iterator[T], lanes: int) -> Iterator[tuple[T, Outputs]]:
-        share = max(1, self.threads // lanes)
-        prepare = partial(torch.set_num_threads, share)
+        self.lanes = lanes
+        threads = torch.get_num_threads()
+        prepare = partial(torch.set_num_threads, max(1, threads // lanes))
         prepare()  # helpers of this thread would wait for its next operation in a busy loop
-        before_s, start = self.lanes_s, perf_counter()
+        start = perf_counter()
         try:
             for part, values, outputs in side_by_side(
                 self._encoded_outputs, parts, lanes, prepare=prepare
             ):
-                self.lanes_rows += rows_of(values)
                 yield part, outputs
-                self.lanes_s = before_s + perf_counter() - start
+                end = perf_counter()
+                if self.form is self.eager:
+                    self.lanes_rows += rows_of(values)
+                    self.lanes_s += end - start
+                start = end
+                if rows_of(values) == self.batch_rows:
+                    self._look_for_better(values, outputs)
         finally:
-            torch.set_num_threads(self.threads)
+            torch.set_num_threads(threads)
 
     def _encoded_outputs(self, part: T) -> tuple[T, Values, Outputs]:
         values = self.encode(part)
         return part, values, self._outputs(values)
-
-    def _one_by_one(self, parts: Iterator[T], *, overlaps: bool) -> Iterator[tuple[T, Outputs]]:
-        encoded = ((part, self.encode(part)) for part in parts)
-        for part, values in ahead(encoded) if overlaps else encoded:
-            yield part, self._outputs(values)
-
-    def _tried(self, frozen: FrozenModel, parts: Iterator[T]) -> Iterator[tuple[T, Outputs]]:
-        """Compute some parts in the frozen form, and keep it if that was quicker than lanes."""
-        self.form = frozen
-        start, rows = perf_counter(), 0
-        for part, outputs in self._one_by_one(islice(parts, TRIAL_PARTS), overlaps=True):
-            rows += len(next(iter(outputs.values()), ()))
-            yield part, outputs
-        if not rows:
-            return
-        seconds = (perf_counter() - start) / rows
-        is_better = seconds < GAIN * self.seconds_a_row
-        self.found = self.found.model_copy(
-            update={
-                "form": "frozen" if is_better else "folded",
-                "folded_us": 1e6 * self.seconds_a_row,
-                "frozen_us": 1e6 * seconds,
-            }
-        )
-        LOG.info("a frozen form was tried", extra=self.found.model_dump())
-        if is_better:
-            self.least_rows = round(self.batch_rows * seconds / self.seconds_a_row)
-        else:
-            self.form = self.eager
 
     def _outputs(self, values: Values) -> Outputs:
         rows = rows_of(values)
@@ -260,11 +266,6 @@ class Forward(Generic[T]):
             return {}
         with torch.inference_mode():
             return (self.form if rows >= self.least_rows else self.eager)(values)
-
-    @property
-    def seconds_a_row(self) -> float:
-        """Time a row takes in lanes, with all that goes on beside them."""
-        return self.lanes_s / max(1, self.lanes_rows)
 
     def _fold(self, values: Values) -> None:
         """Take the quickest form, not frozen, that gives the plain one's numbers."""
@@ -290,63 +291,92 @@ class Forward(Generic[T]):
         if self.shop.precision == "FP16" and isinstance(self.form, CompiledModel):
             self.form = self.eager = halved(self.form)
 
-    def _is_due(self) -> bool:
-        """Return whether it is time to take the frozen form, or to make one."""
-        if self.is_settled or self.lanes_rows < TIMED_PARTS * self.batch_rows:
-            return False
-        ahead_s = (self.shop.rows - self.lanes_rows) * self.seconds_a_row
-        if self._is_kept:
-            return ahead_s >= LOAD_S
-        if self.found.form == "folded":
-            return False
-        price_s = price(self.eager)
-        return ahead_s >= price_s / 2 and self._spent_s + ahead_s >= PAYBACK * price_s
+    def _look_for_better(self, values: Values, outputs: Outputs) -> None:
+        """Go on towards the frozen form: have it made, try it, keep it or not.
+
+        Args:
+            values: of the input layers of a whole part.
+            outputs: what the form there is made of them, if none was tried yet.
+        """
+        if isinstance(self.form, Trial):
+            if self.form.is_over:
+                self._judge(self.form)
+        elif not self.is_settled:
+            try:
+                self._seek_frozen(values, outputs)
+            except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
+                reason = str(error).partition("\n")[0]
+                self._reject(f"the network cannot be frozen: {reason}")
+
+    def _seek_frozen(self, values: Values, outputs: Outputs) -> None:
+        making = UNDER_WAY.get(self.path)
+        if making is not None:
+            if not making.is_over():
+                return
+            del UNDER_WAY[self.path]
+            making.end()
+            remove_oldest(self.path.parent, MOST_BYTES)
+        if self.path.exists():
+            if self._ahead_s >= LOAD_S:
+                self._load(values, outputs)
+        elif self._spent_s + self._ahead_s >= price(self.eager) and is_idle():
+            with suppress(FileExistsError):  # another worker has it frozen
+                UNDER_WAY[self.path] = freeze(self.eager, values, self.batch_rows, self.path)
+
+    def _load(self, values: Values, outputs: Outputs) -> None:
+        """Load the frozen form; if it gives the same numbers use it, or try it first."""
+        self.is_settled = True
+        frozen = thawed(self.plain, self.batch_rows, self.path, self.lanes)
+        with torch.inference_mode():
+            found = difference(frozen(values), outputs)
+        self.found = self.found.model_copy(update={"difference": found})
+        if found > TOLERANCE:
+            self._reject(f"the frozen form is not used, it differs by {found:.2g}")
+        elif self.found.form == "frozen":
+            self._use(frozen)
+        else:
+            self.form, self.least_rows = Trial(self.eager, frozen), self.batch_rows
+
+    def _judge(self, trial: Trial) -> None:
+        """Keep the frozen form if it was quicker than the other one."""
+        eager_us, frozen_us = map(median, trial.us)
+        is_better = frozen_us < GAIN * eager_us
+        self.found = self.found.model_copy(
+            update={
+                "form": "frozen" if is_better else "folded",
+                "folded_us": eager_us,
+                "frozen_us": frozen_us,
+            }
+        )
+        LOG.info("a frozen form was tried", extra=self.found.model_dump())
+        self._use(trial.forms[is_better])
+
+    def _use(self, form: Form) -> None:
+        share = self.found.frozen_us / self.found.folded_us
+        self.form, self.least_rows = form, round(self.batch_rows * share)
+
+    def _reject(self, reason: str) -> None:
+        LOG.warning(reason)
+        self.is_settled = True
+        self.found = self.found.model_copy(update={"form": "folded"})
 
     @property
-    def _is_kept(self) -> bool:
-        """Return whether the frozen form was the quicker one, and is still there."""
-        return self.found.form == "frozen" and self.path.exists()
+    def _ahead_s(self) -> float:
+        """Seconds that the rows ahead will take in the form there is; 0: nothing is known yet."""
+        if self.lanes_rows >= TIMED_PARTS * self.batch_rows:
+            row_s = self.lanes_s / self.lanes_rows
+        else:
+            row_s = self.found.folded_us / 1e6 / self.lanes
+        return max(0, self.shop.rows - self.lanes_rows) * row_s
 
     @property
     def _spent_s(self) -> float:
         return self.shop.record.spent_s + self.lanes_s
 
-    def _frozen(self, values: Values) -> FrozenModel | None:
-        """Return the frozen form, made or loaded, if it gives the same numbers."""
-        self.is_settled = True
-        is_known = self._is_kept
-        try:
-            if is_known:
-                frozen = thawed(self.plain, self.batch_rows, self.path)
-            else:
-                frozen = freeze(self.eager, values, self.batch_rows, self.path)
-                remove_oldest(self.path.parent, MOST_BYTES)
-            result = frozen(values)
-        except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
-            LOG.warning("the network cannot be frozen: %s", str(error).partition("\n")[0])
-            self.found = self.found.model_copy(update={"form": "folded"})
-            return None
-        with torch.inference_mode():
-            found = difference(result, self.eager(values))
-        self.found = self.found.model_copy(update={"difference": found})
-        if found > TOLERANCE:
-            LOG.warning("the frozen form is not used, it differs by %.2g", found)
-            self.found = self.found.model_copy(update={"form": "folded"})
-            return None
-        if is_known:
-            self.form = frozen
-            return None
-        return frozen
 
-
-def until(is_over: Callable[[], bool], items: Iterator[T]) -> Iterator[T]:
-    """Yield items until, before one is taken, it is over; the rest stays where it is."""
-    while not is_over():
-        try:
-            item = next(items)
-        except StopIteration:
-            return
-        yield item
+def is_idle() -> bool:
+    """Return whether this process has no network frozen at the moment."""
+    return all(each.is_over() for each in UNDER_WAY.values())
 
 
 def rows_of(values: Values) -> int:

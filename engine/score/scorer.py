@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -157,11 +157,12 @@ class Scorer:
 
     @cached_property
     def rows_at_a_time(self) -> int:
-        """Rows encoded and scored at a time."""
+        """Rows encoded and scored at a time: a batch is cut into even parts."""
         shapes = infer_shapes(self.model.graph, self.model.options).values()
         widest = max(prod(shape) for shape in shapes if shape is not None)
         most = WIDEST_VALUES if self.device.type == "cpu" else WIDEST_ON_DEVICE
-        return min(self.batch_rows, max(LEAST_ROWS, most // widest))
+        parts = ceil(self.batch_rows / max(LEAST_ROWS, most // widest))
+        return ceil(self.batch_rows / parts)
 
     @cached_property
     def _layer_outputs(self) -> dict[str, LayerOutput]:
