@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from zipfile import ZipFile
 
 import torch
@@ -35,6 +35,10 @@ CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """The variable that says where torch's compiler leaves its files."""
 
 Values = Sequence[Tensor]
+
+
+_LEAVING = Lock()
+"""Held by the thread that decides what is left behind."""
 
 
 class Freezing:
@@ -135,9 +139,10 @@ def main(folder: Path, path: Path) -> int:
         module, values = torch.load(folder / REQUEST, weights_only=False)
         compiled(module, values, folder).replace(path)
     except Exception as error:  # noqa: BLE001 - a compiler's; it is told
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        (folder / REASON).write_text(f"{type(error).__name__}: {error}".partition("\n")[0])
+        with _LEAVING:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(exist_ok=True)
+            (folder / REASON).write_text(f"{type(error).__name__}: {error}".partition("\n")[0])
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     return 0
@@ -152,8 +157,9 @@ def _yield_to_others() -> None:
 def _end_with_parent(folder: Path) -> None:
     """Wait until the one that asked is gone, or asks no more; then leave nothing behind."""
     os.read(0, 1)  # a stream of Python's would hold a lock when the interpreter ends
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    with _LEAVING:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
 
 
 if __name__ == "__main__":
