@@ -56,13 +56,13 @@ BASE_PRICE_S, WINOGRAD_PRICE_S = 15.0, 1.0
 """Seconds of one processor that freezing takes: of any network, and of each convolution in
 Winograd's form."""
 
-GAIN = 0.95
+GAIN = 0.97
 """Share of the time of the other form below which the frozen one is worth its place."""
 
 TIMED_PARTS = 8
 """Parts whose time is known before the work ahead is judged."""
 
-TRIAL_PARTS = 16
+TRIAL_PARTS = 32
 """Parts that each of two forms is tried with."""
 
 MOST_WEIGHTS = 1 << 26
