@@ -20,15 +20,15 @@ MEBIBYTE = 1 << 20
 @pytest.mark.parametrize(
     ("free", "fixed", "row", "rows", "fits"),
     [
-        (1000, 100, 10, 4096, 32),  # (500 - 100) / 10 = 40 rows
-        (1000, 100, 10, 40, 16),  # never more than half of what did not fit
-        (1000, 100, 10, 1, 0),
-        (1000, 500, 10, 4096, 0),
-        (100, 500, 10, 4096, 0),
-        (1000, 0, 0, 4096, 256),  # a row counts as a byte at least
+        (2000, 100, 10, 4096, 32),  # (500 - 100) / 10 = 40 rows
+        (2000, 100, 10, 40, 16),  # never more than half of what did not fit
+        (2000, 100, 10, 1, 0),
+        (2000, 500, 10, 4096, 0),
+        (200, 500, 10, 4096, 0),
+        (2000, 0, 0, 4096, 256),  # a row counts as a byte at least
     ],
 )
-def test_half_of_the_free_memory_is_given_to_a_power_of_two(
+def test_a_quarter_of_the_free_memory_is_given_to_a_power_of_two(
     free: int, fixed: int, row: int, rows: int, fits: int
 ) -> None:
     assert fitting_rows(free, fixed, row, rows) == fits
@@ -62,9 +62,9 @@ def training(root: Path, limit: int | None, **optimizer: Any) -> Training:
             200 * MEBIBYTE,
             (
                 "training does not fit into the 700 MB of a job: a mini-batch of 16777216 rows "
-                "needs at least 769 MB, of which 200 MB were free; miniBatchSize 2097152 would fit"
+                "needs at least 769 MB, of which 200 MB were free; miniBatchSize 1048576 would fit"
             ),
-            2097152,  # (104857600 - 156) / 48 = 2184530 rows
+            1048576,  # (52428800 - 156) / 48 = 1092263 rows
         ),
         (
             None,
@@ -73,7 +73,7 @@ def training(root: Path, limit: int | None, **optimizer: Any) -> Training:
                 "training does not fit into the memory there is: a mini-batch of 16777216 rows "
                 "needs at least 769 MB, of which 1 MB were free; use a smaller model"
             ),
-            None,  # (150 - 156) / 48 < 1
+            None,  # (75 - 156) / 48 < 1
         ),
     ],
 )
@@ -111,4 +111,4 @@ def test_threads_share_the_mini_batch_that_would_fit(
     with pytest.raises(MemoryExhausted) as caught, batch_told(work):
         raise MemoryError
 
-    assert caught.value.details["mini_batch_size"] == 2097152 // 4
+    assert caught.value.details["mini_batch_size"] == 1048576 // 4
