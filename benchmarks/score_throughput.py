@@ -2,8 +2,9 @@
 
 Ours reads a table of images, unpacked ones unless --kind says png, scores them and writes the
 probabilities into a table of the store; timed from the job's start to its end, as the job records
-them, once the weights were used for so long that their network was frozen. Peers get floats that lie in memory and keep their probabilities there. All use the same
-weights and must give the same probabilities.
+them, once the weights were used for so long that their network was frozen. Peers get floats that
+lie in memory and keep their probabilities there. All use the same weights and must give the same
+probabilities.
 
 python benchmarks/score_throughput.py [NETWORK ...] [--peers NAME ...] [--rounds N] [--threads N]
 """

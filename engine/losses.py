@@ -3,6 +3,7 @@
 Shape letters: N rows, K classes or levels, V target variables.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
@@ -136,11 +137,12 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(ABC):
     """What tasks share unless they say otherwise: every row has a target, nothing is drawn."""
 
+    @abstractmethod
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Return the loss of every row, (N,), as training minimises it."""
 
     def draw_from(self, generator: torch.Generator | None) -> None:
         del generator

@@ -9,7 +9,7 @@ from torch import nn
 from engine.errors import LayerError, ShapeError
 from engine.layers.activations import ACTIVATION_SYNONYMS, activation
 from engine.layers.base import BuildOptions, layer_type
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Shaped
 from engine.modules.attention import SelfAttention
 from engine.modules.dropout import dropout
 from engine.shapes import Shape, one, sequence
@@ -23,7 +23,7 @@ AttentionActivationName = Literal[
 
 
 @layer_type
-class MultiHeadAttention(Weighted):
+class MultiHeadAttention(Shaped):
     """Let every step of a sequence look at all steps, with several heads side by side.
 
     With n / nAttnHeads = d values a head: softmax(Q K' / √d) V per head, the heads side by side,

@@ -5,6 +5,7 @@ SDK) plus the rules that follow from them: the shape of its output, the tensors 
 of the weight table, its cost, and the torch module.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -134,6 +135,7 @@ class Layer(BaseModel):
     """Whether layers may follow; the module of a task layer that lets them returns its output and
     the raw values of the task."""
 
+    @abstractmethod
     def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
         """Return the shape of one output, or None while it depends on data not seen yet.
 
@@ -141,7 +143,6 @@ class Layer(BaseModel):
             ShapeError: the layer does not fit its sources; the message does not name the layer,
                 the graph puts its name in front.
         """
-        raise NotImplementedError
 
     def infer_open(self) -> Shape | None:
         """Return the output shape when a source's shape is unknown; None when it depends on it."""
@@ -175,9 +176,9 @@ class Layer(BaseModel):
         del sources, options
         return 0
 
+    @abstractmethod
     def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
         """Return the module; its inputs are the sources in order, each with a batch axis first."""
-        raise NotImplementedError
 
     def initialize(
         self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
@@ -204,21 +205,21 @@ class TaskLayer(Layer):
         del sources
         return TargetForm()
 
+    @abstractmethod
     def bind(self, target: Target) -> Self:
         """Return the layer with all that depends on its target filled in.
 
         Raises:
             GraphError: the layer cannot predict such a target.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def task(self) -> Task:
         """Return the loss, the fit error and the prediction of a bound layer.
 
         Raises:
             GraphError: the layer is not bound yet.
         """
-        raise NotImplementedError
 
 
 L = TypeVar("L", bound=type[Layer])

@@ -8,14 +8,14 @@ from torch import nn
 
 from engine.errors import GraphError
 from engine.layers.base import BuildOptions, Target, TargetForm, Task, TaskLayer, layer_type
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Shaped
 from engine.modules.clustering import StudentKernel
 from engine.shapes import Shape, flat_size
 from engine.tasks.clustering import Cluster as ClusterTask
 
 
 @layer_type
-class Cluster(Weighted, TaskLayer):
+class Cluster(Shaped, TaskLayer):
     """Group rows by how near they are to centres that are learned: deep embedded clustering.
 
     It takes no target. The centres start from ``init``; there are no biases.

@@ -14,14 +14,14 @@ from engine.layers.activations import (
     check_user_function,
 )
 from engine.layers.base import Arity, BuildOptions, layer_type
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Shaped
 from engine.modules.dense import Dense, StepDense
 from engine.modules.dropout import dropout
 from engine.shapes import Shape, flat_size, side_by_side
 
 
 @layer_type
-class FullyConnected(Weighted):
+class FullyConnected(Shaped):
     """Multiply all values of the sources by a matrix and activate.
 
     Maps are laid out channel, row, column; several sources lie side by side in their order. With

@@ -9,7 +9,7 @@ from torch import nn
 from engine.layers.activated import Activated
 from engine.layers.activations import activation
 from engine.layers.base import BuildOptions
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Biased, Shaped
 from engine.layers.windows import Sided
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.dropout import dropout
@@ -19,7 +19,7 @@ from engine.shapes import Shape, image
 DEFAULT_KERNEL = 3
 
 
-class Filters(Activated, Sided, Weighted):
+class Filters(Activated, Sided, Biased):
     """A layer of filters; lengths are in pixels.
 
     AUTO of ``act`` is RECTIFIER. A filter of k cells with dilation d reaches over (k - 1) d + 1.
@@ -79,7 +79,7 @@ class Filters(Activated, Sided, Weighted):
         )
 
 
-class SharedFilters(Filters):
+class SharedFilters(Filters, Shaped):
     """A layer of filters with the same weights at every place."""
 
     @property

@@ -15,14 +15,14 @@ from engine.layers.activations import (
     pure_activation,
 )
 from engine.layers.base import BuildOptions, Target, Task, TaskLayer, layer_type
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Shaped
 from engine.losses import Normal
 from engine.modules.dense import Dense
 from engine.shapes import Shape, flat_size
 
 
 @layer_type
-class Keypoints(Weighted, TaskLayer):
+class Keypoints(Shaped, TaskLayer):
     """Predict the coordinates of points: a fully connected layer with the squared error.
 
     Shapes: any → (n,), before the activation; weights (inputs, n), biases (n).

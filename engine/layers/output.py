@@ -26,7 +26,7 @@ from engine.layers.base import (
     TaskLayer,
     layer_type,
 )
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Shaped
 from engine.losses import Entropy, Gamma, Normal, Poisson
 from engine.modules.dense import Dense, Flatten, StepDense, Steps
 from engine.shapes import Shape, flat_size, side_by_side
@@ -42,7 +42,7 @@ POSITIVE_ERRORS = ("POISSON", "GAMMA")
 
 
 @layer_type
-class Output(Weighted, TaskLayer):
+class Output(Shaped, TaskLayer):
     """Predict the levels of a nominal target, or the values of interval targets.
 
     A fully connected layer with a loss; without ``fullConnect`` the loss alone, on the values of

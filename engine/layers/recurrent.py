@@ -147,7 +147,7 @@ class RecurrentLayer(Weighted):
         del sources
         for name in ("weight_input", "weight_state"):
             weight = module.get_parameter(name)
-            initialize(weight, self._start(tuple(weight.shape)), generator)
+            initialize(weight, self.start(tuple(weight.shape)), generator)
         nn.init.constant_(module.get_parameter("bias"), self.init_bias)
 
     def _source(self, sources: Sequence[Shape]) -> tuple[int, int]:
@@ -222,7 +222,7 @@ class Projection(Weighted):
     ) -> None:
         del sources
         weight = module.get_parameter("weight")
-        initialize(weight, self._start(tuple(weight.shape)), generator)
+        initialize(weight, self.start(tuple(weight.shape)), generator)
 
     @staticmethod
     def _steps(sources: Sequence[Shape]) -> int:

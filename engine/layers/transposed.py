@@ -12,7 +12,7 @@ from engine.layers.activated import Activated
 from engine.layers.activations import activation
 from engine.layers.base import Aliases, BuildOptions, layer_type
 from engine.layers.filters import DEFAULT_KERNEL
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Shaped
 from engine.layers.windows import Padded
 from engine.modules.convolution import ConvolutionTransposed2d, Spread
 from engine.modules.dropout import dropout
@@ -21,7 +21,7 @@ from engine.shapes import Shape, image
 
 
 @layer_type
-class TransposedConvolution(Activated, Padded, Weighted):
+class TransposedConvolution(Activated, Padded, Shaped):
     """Lay a filter, times its value, around every pixel, add up, and activate.
 
     The step backwards through a convolution of the same options, which enlarges an image. Output,

@@ -1,5 +1,6 @@
 """Options and rules shared by layers that own a weight tensor and a bias."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -31,22 +32,23 @@ class Weighted(Layer):
     include_bias: Annotated[bool, Negated("noBias")] = True
     """Whether a bias is added."""
 
-    def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
-        """Return the shape of the weight tensor; None when the layer owns none."""
-        raise NotImplementedError
-
+    @abstractmethod
     def fans(self, weight: Shape) -> tuple[int, int]:
         """Return fan-in and fan-out of the weight tensor."""
-        raise NotImplementedError
 
+    def start(self, weight: Shape) -> Start:
+        """Return where weights of a shape start from."""
+        fan_in, fan_out = self.fans(weight)
+        std = 1.0 if self.std is None else self.std
+        return Start(self.init, fan_in, fan_out, self.mean or 0.0, std, self.truncation_factor)
+
+
+class Biased(Weighted):
+    """A layer with one weight tensor, and perhaps a bias whose shape follows from it."""
+
+    @abstractmethod
     def bias_shape(self, weight: Shape) -> Shape:
         """Return the shape of the bias tensor of a layer with such weights."""
-        raise NotImplementedError
-
-    def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
-        del options
-        weight = self.weight_shape(sources)
-        return () if weight is None else self.specs(weight)
 
     def specs(self, weight: Shape) -> tuple[TensorSpec, ...]:
         """Return the tensors of a layer whose weights have such a shape."""
@@ -55,20 +57,28 @@ class Weighted(Layer):
             return specs
         return *specs, TensorSpec("biases", "bias", self.bias_shape(weight))
 
+    def fill(self, module: nn.Module, weight: Shape, generator: torch.Generator) -> None:
+        """Fill a module's weights, of a known shape, and its biases."""
+        initialize(module.get_parameter("weight"), self.start(weight), generator)
+        if self.include_bias:
+            nn.init.constant_(module.get_parameter("bias"), self.init_bias)
+
+
+class Shaped(Biased):
+    """A layer with one weight tensor whose shape follows from the sources."""
+
+    @abstractmethod
+    def weight_shape(self, sources: Sequence[Shape]) -> Shape | None:
+        """Return the shape of the weight tensor; None when the layer owns none."""
+
+    def tensors(self, sources: Sequence[Shape], options: BuildOptions) -> tuple[TensorSpec, ...]:
+        del options
+        weight = self.weight_shape(sources)
+        return () if weight is None else self.specs(weight)
+
     def initialize(
         self, module: nn.Module, sources: Sequence[Shape], generator: torch.Generator
     ) -> None:
         weight = self.weight_shape(sources)
         if weight is not None:
             self.fill(module, weight, generator)
-
-    def fill(self, module: nn.Module, weight: Shape, generator: torch.Generator) -> None:
-        """Fill a module's weights, of a known shape, and its biases."""
-        initialize(module.get_parameter("weight"), self._start(weight), generator)
-        if self.include_bias:
-            nn.init.constant_(module.get_parameter("bias"), self.init_bias)
-
-    def _start(self, weight: Shape) -> Start:
-        fan_in, fan_out = self.fans(weight)
-        std = 1.0 if self.std is None else self.std
-        return Start(self.init, fan_in, fan_out, self.mean or 0.0, std, self.truncation_factor)

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from engine.layers.base import (
     TensorSpec,
     layer_type,
 )
-from engine.losses import Target
+from engine.shapes import Shape
 
 NOT_FAMILIES = {
     "__init__",
@@ -34,6 +35,14 @@ NOT_FAMILIES = {
 
 class Bare(Layer):
     type: Literal["bare"] = "bare"
+
+    def infer(self, sources: Sequence[Shape], options: BuildOptions) -> Shape | None:
+        del options
+        return sources[0]
+
+    def build(self, sources: Sequence[Shape], options: BuildOptions) -> nn.Module:
+        del sources, options
+        return nn.Identity()
 
 
 def test_every_family_file_is_imported_by_the_package() -> None:
@@ -98,7 +107,7 @@ def test_a_name_taken_twice_is_refused(name: str, aliases: tuple[str, ...]) -> N
 
 def test_a_layer_owns_and_costs_nothing_unless_it_says_so() -> None:
     layer = Bare()
-    module = nn.Identity()
+    module = layer.build([(3,)], BuildOptions())
 
     layer.initialize(module, [(3,)], torch.Generator())
 
@@ -119,12 +128,7 @@ def test_spelling_metadata_holds_its_names() -> None:
 
 
 def test_a_layer_type_must_bring_its_own_rules() -> None:
-    task = TaskLayer(type="task")
-    with pytest.raises(NotImplementedError):
-        task.infer([], BuildOptions())
-    with pytest.raises(NotImplementedError):
-        task.build([], BuildOptions())
-    with pytest.raises(NotImplementedError):
-        task.bind(Target("nominal", 2))
-    with pytest.raises(NotImplementedError):
-        task.task()
+    assert Layer.__abstractmethods__ == {"infer", "build"}
+    assert TaskLayer.__abstractmethods__ == {"infer", "build", "bind", "task"}
+    with pytest.raises(TypeError, match="abstract"):
+        TaskLayer(type="task")  # type: ignore[abstract]

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from engine.layers.convolution import Convolution
 from engine.layers.dense import FullyConnected
 from engine.layers.output import Output
-from engine.layers.weighted import Weighted
+from engine.layers.weighted import Biased, Shaped, Weighted
 from tests.engine.rows import built
 
 
@@ -61,10 +61,8 @@ def test_a_truncation_of_zero_is_none() -> None:
 
 
 def test_a_weighted_layer_must_bring_its_own_rules() -> None:
-    layer = Weighted(type="weighted")
-    with pytest.raises(NotImplementedError):
-        layer.weight_shape([])
-    with pytest.raises(NotImplementedError):
-        layer.fans((1,))
-    with pytest.raises(NotImplementedError):
-        layer.bias_shape((1,))
+    assert Weighted.__abstractmethods__ >= {"fans", "infer", "build"}
+    assert Biased.__abstractmethods__ - Weighted.__abstractmethods__ == {"bias_shape"}
+    assert Shaped.__abstractmethods__ - Biased.__abstractmethods__ == {"weight_shape"}
+    with pytest.raises(TypeError, match="abstract"):
+        Shaped(type="shaped")  # type: ignore[abstract]
