@@ -10,12 +10,12 @@ from pathlib import Path
 
 SCRIPTS = (
     "first_batch.py",
+    "service_overhead.py",
     "train_throughput.py",
     "score_throughput.py",
     "score_jpeg.py",
     "peak_memory.py",
     "weight_store.py",
-    "service_overhead.py",
     "profiles.py",
     "gpu_resnet50.py",
     "gpu_mnist.py",

@@ -35,7 +35,7 @@ from engine.layers.base import BuildOptions
 from engine.layers.input import Input
 from engine.layers.output import Output as OutputLayer
 from engine.overlap import behind
-from engine.score.forms import Record, Shop
+from engine.score.frozen_form import Record, Shop
 from engine.score.outputs import OutputColumn
 from engine.score.scorer import BATCH_ROWS, ScoredBatch, Scorer
 from engine.score.summary import ScoreSummary

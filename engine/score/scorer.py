@@ -18,7 +18,9 @@ from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.devices import products
 from engine.graph.infer import infer_shapes
-from engine.score.forms import PLAIN, Forward, Outputs, Shop
+from engine.score.agreement import Outputs
+from engine.score.forms import Forward
+from engine.score.frozen_form import PLAIN, Shop
 from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values

@@ -7,7 +7,9 @@ from typing import TypeVar
 from engine.compile.lower import CompiledModel
 from engine.devices import products
 from engine.overlap import side_by_side
-from engine.score.forms import Forward, Outputs, Shop, Values, rows_of
+from engine.score.agreement import Outputs, Values, rows_of
+from engine.score.forms import Forward
+from engine.score.frozen_form import Shop
 from engine.transfer import Link, Sent
 
 T = TypeVar("T")

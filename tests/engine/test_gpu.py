@@ -21,7 +21,7 @@ from engine.layers.input import Input
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
-from engine.score.forms import Shop
+from engine.score.frozen_form import Shop
 from engine.score.streamed import StreamedForward
 from engine.train.config import Optimizer
 from engine.train.loop import Trainer

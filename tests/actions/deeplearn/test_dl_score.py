@@ -14,7 +14,7 @@ from actions.ports import Name
 from actions.results import Json
 from engine.errors import Cancelled, DataError, EngineError, WeightsError
 from engine.fast_paths import NONE, FastPaths
-from engine.score.forms import Record
+from engine.score.frozen_form import Record
 from tests.actions.house import (
     SMALL_CNN,
     SMALL_DNN,

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from engine.compile.lower import CompiledModel
 from tests.engine.compile.test_passes import PLAIN, trained
-from tests.engine.score.test_forms import IMAGES
+from tests.engine.score.parts import IMAGES
 
 
 @pytest.fixture

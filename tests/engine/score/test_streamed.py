@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from engine.compile.lower import CompiledModel
-from engine.score.forms import Shop
+from engine.score.frozen_form import Shop
 from engine.score.streamed import BEHIND, StreamedForward
 from engine.transfer import Sent, Values
 from tests.engine.compile.test_passes import norms
-from tests.engine.score.test_forms import PARTS, ROWS, Part, computed, encode
+from tests.engine.score.parts import PARTS, ROWS, Part, computed, encode
 
 
 class Near:
