@@ -206,7 +206,10 @@ def test_a_training_by_several_workers_stops_when_asked_to(rig: Rig) -> None:
     ended = rig.until(job, *FINAL_STATES)
 
     assert ended.state == "cancelled"
-    assert not replicas()
+    deadline = time.monotonic() + PATIENCE_S
+    while replicas():  # the cluster ends their processes in its own time
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_error_of_all_workers_is_told_once(rig: Rig) -> None:
