@@ -105,23 +105,8 @@ class JobCheckpoint(Protocol):
         """
 
 
-class JobStore(Protocol):
-    """Jobs of all sessions; states move forward, and from running back to queued."""
-
-    def submit(
-        self,
-        action: str,
-        params: Mapping[str, Json],
-        session: Session,
-        *,
-        resumes: bool = False,
-        terms: Terms = PLAIN,
-    ) -> Job:
-        """Record a job.
-
-        Raises:
-            KeyReused: the key belongs to another call.
-        """
+class JobQueue(Protocol):
+    """What a worker needs of the jobs: take one, tell of it, end it."""
 
     def claim(self, owner: str, *, gpu: bool = True) -> Job | None:
         """Take the next queued job, or None; two workers never get the same one.
@@ -142,6 +127,7 @@ class JobStore(Protocol):
         """
 
     def append(self, job_id: str, events: Sequence[tuple[str, Mapping[str, Json]]]) -> None: ...
+
     def finish(
         self,
         job_id: str,
@@ -156,14 +142,6 @@ class JobStore(Protocol):
         Raises:
             Conflict: the job is no longer this owner's.
         """
-
-    def find(self, job_id: str, user: str) -> Job: ...
-    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> Jobs: ...
-    def events(
-        self, job_id: str, *, after: int = 0, kind: str | None = None, limit: int = 1000
-    ) -> JobEvents: ...
-    def request_cancel(self, job_id: str, user: str) -> Job:
-        """Ask a job to stop; a queued one ends at once."""
 
     def hand_back(self, job_id: str, owner: str) -> Job:
         """Queue a running job again, for its last checkpoint to be taken up; cancel it if asked to.
@@ -180,6 +158,34 @@ class JobStore(Protocol):
 
     def running(self) -> Jobs:
         """Return the jobs that run, of all users."""
+
+
+class JobStore(JobQueue, Protocol):
+    """Jobs of all sessions; states move forward, and from running back to queued."""
+
+    def submit(
+        self,
+        action: str,
+        params: Mapping[str, Json],
+        session: Session,
+        *,
+        resumes: bool = False,
+        terms: Terms = PLAIN,
+    ) -> Job:
+        """Record a job.
+
+        Raises:
+            KeyReused: the key belongs to another call.
+        """
+
+    def find(self, job_id: str, user: str) -> Job: ...
+    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> Jobs: ...
+    def events(
+        self, job_id: str, *, after: int = 0, kind: str | None = None, limit: int = 1000
+    ) -> JobEvents: ...
+
+    def request_cancel(self, job_id: str, user: str) -> Job:
+        """Ask a job to stop; a queued one ends at once."""
 
     def recover_silent(self, seen: Job, reason: str) -> Jobs:
         """Do the same with a job, unless its owner has beaten since it was seen."""

@@ -16,7 +16,7 @@ import torch
 
 from actions.context import Context
 from actions.errors import Conflict, JobFailed, StoreFull, StoreUnavailable
-from actions.job_ports import Job, JobState, JobStore
+from actions.job_ports import Job, JobQueue, JobState
 from actions.results import Json, to_json
 from actions.run import run_action
 from actions.team import Block, Hire, Party
@@ -117,7 +117,7 @@ class Reports:
     once.
     """
 
-    jobs: JobStore
+    jobs: JobQueue
     job: Job
     owner: str
     heartbeat_s: float
@@ -235,7 +235,7 @@ def run_job(job: Job, open_context: Callable[[], Context]) -> Outcome:
 class Worker:
     """Takes jobs from the database, one after the other, until its bell says close."""
 
-    jobs: JobStore
+    jobs: JobQueue
     context_for: Callable[[Job, Reports], Context]
     owner: str
     heartbeat_s: float

@@ -27,7 +27,7 @@ class Near:
         return sent.values
 
     def fetch(self, given: Values) -> Callable[[], Values]:
-        raise NotImplementedError
+        return lambda: given
 
 
 @pytest.mark.parametrize("seed", [None, 5])

@@ -1,4 +1,3 @@
-import builtins
 import gc
 import threading
 import time
@@ -11,9 +10,8 @@ import pytest
 
 from actions.context import Context
 from actions.errors import Conflict, StoreFull, StoreUnavailable
-from actions.job_ports import PLAIN, Job, JobEvent, JobState, Terms
+from actions.job_ports import Job, JobState
 from actions.memory import MemoryStores
-from actions.ports import Session
 from actions.results import Json
 from engine.train.checkpoint import Interrupted
 from server.jobs.worker import (
@@ -81,45 +79,19 @@ class OneJob:
         self._fail()
         self.ended.append((state, result, error))
 
-    def submit(
-        self,
-        action: str,
-        params: Mapping[str, Json],
-        session: Session,
-        *,
-        resumes: bool = False,
-        terms: Terms = PLAIN,
-    ) -> Job:
-        raise NotImplementedError
-
-    def find(self, job_id: str, user: str) -> Job:
-        raise NotImplementedError
-
-    def list(self, user: str, *, limit: int = 100, before: str | None = None) -> builtins.list[Job]:
-        raise NotImplementedError
-
-    def events(
-        self, job_id: str, *, after: int = 0, kind: str | None = None, limit: int = 1000
-    ) -> builtins.list[JobEvent]:
-        raise NotImplementedError
-
-    def request_cancel(self, job_id: str, user: str) -> Job:
-        raise NotImplementedError
-
     def hand_back(self, job_id: str, owner: str) -> Job:
         del job_id, owner
         self._fail()
         self.ended.append(("queued", None, None))
         return JOB
 
-    def recover_owner(self, owner: str, reason: str) -> builtins.list[Job]:
-        raise NotImplementedError
+    def recover_owner(self, owner: str, reason: str) -> list[Job]:
+        del owner
+        self.ended.append(("queued", None, {"reason": reason}))
+        return [JOB]
 
-    def running(self) -> builtins.list[Job]:
+    def running(self) -> list[Job]:
         return [replace(JOB, owner="w1")] if self.taken else []
-
-    def recover_silent(self, seen: Job, reason: str) -> builtins.list[Job]:
-        raise NotImplementedError
 
 
 def reports(jobs: OneJob, bell: Bell | None = None, *, heartbeat_s: float = 0.01) -> Reports:
