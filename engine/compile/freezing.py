@@ -163,4 +163,5 @@ def _end_with_parent(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    # to take all down in order would last seconds, in which nobody takes the library for ready
+    os._exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

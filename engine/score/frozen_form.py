@@ -107,6 +107,9 @@ PLAIN = Shop(folds=False)
 class Trial:
     """Computes in two forms, turn by turn, and takes their times, so that both meet the same noise.
 
+    Turns follow the sequence of Thue and Morse: if they alternated, lanes in step would have a form
+    each, and the form of the slower processor would look the slower one.
+
     Attributes:
         forms: the one there was, and the frozen one.
         us: microseconds a row of each.
@@ -118,7 +121,7 @@ class Trial:
         self.turns = count()
 
     def __call__(self, values: Values) -> Outputs:
-        turn = next(self.turns) % 2
+        turn = next(self.turns).bit_count() % 2
         start = perf_counter()
         outputs = self.forms[turn](values)
         self.us[turn].append(1e6 * (perf_counter() - start) / rows_of(values))
