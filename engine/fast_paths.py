@@ -19,8 +19,8 @@ them, and layers in forms that cannot be trained, for scoring. freezing: network
 machine code, for scoring. fused-updates: the update of all weights in one call. kept-memory: a
 worker does not give freed memory back while it works. overlap: parts of a table are encoded and
 scored side by side, and read and written beside that. tf32: products of float32 with ten bits of
-the mantissa on a graphics processor. winograd: convolutions of 3 x 3 filters over many maps with
-fewer multiplications, on a processor."""
+the mantissa on a graphics processor. winograd: convolutions on a processor with fewer
+multiplications, or in strips that the libraries are quicker with."""
 
 FastPaths = frozenset[FastPath]
 NONE: FastPaths = frozenset()

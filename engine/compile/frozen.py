@@ -22,6 +22,9 @@ from engine.graph.declaration import declared
 ENDING = ".so"
 """Of files that hold a frozen network."""
 
+GENERATION = 2
+"""Of the ways in which networks are frozen; what was found out of an earlier one counts no more."""
+
 ABANDONED_S = 24 * 3600.0
 """Age from which on a folder is nobody's where a network was to be frozen, in seconds."""
 
@@ -103,7 +106,7 @@ def file_name(model: CompiledModel, weights: str, rows: int, ways: tuple[bool, .
 
 def machine() -> str:
     """Return what frozen networks, and how quick they are, depend on beside the network."""
-    return f"torch {torch.__version__}, {architecture()}, {_abilities()}"
+    return f"torch {torch.__version__}, {architecture()}, {_abilities()}, way {GENERATION}"
 
 
 def _abilities() -> str:

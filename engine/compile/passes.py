@@ -11,6 +11,11 @@ from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
+from engine.modules.strips import (
+    OneMapConvolution2d,
+    RowWinogradConvolution2d,
+    fewest_products,
+)
 from engine.modules.tiles import SIDE
 from engine.modules.winograd import WinogradConvolution2d
 
@@ -18,6 +23,13 @@ MANY_MAPS = 96
 """Least maps and filters with which Winograd's form is the quicker one in scoring; measured."""
 MANY_TRAINED_MAPS = 128
 """Least maps and filters with which it is in training, where filters are turned at every step."""
+REGISTER_VALUES = 16
+"""Numbers of float32 in the widest registers."""
+ROW_SIDES = (3, 5, 7)
+"""Columns of filters that have Winograd's form along the width."""
+SAVED_FOR_TURNED = 12
+"""Multiplications that it must save for each of those that its transforms would take as products
+of matrices: it gains with 48 maps and filters of 3 x 3, and loses with 32; measured."""
 SMALL = 3
 """Longest side of a window whose maximum is taken slice by slice; measured."""
 
@@ -112,6 +124,23 @@ def quicken(model: CompiledModel, *, in_tiles: bool = True) -> CompiledModel:
     return _for_scoring(model, *_copied(model, quick))
 
 
+def cut_in_strips(model: CompiledModel) -> CompiledModel:
+    """Return a model whose convolutions are in strips where that is quicker as machine code.
+
+    The rest shares its tensors with the given model; the result has no weight table.
+    """
+
+    def quick(module: nn.Module) -> nn.Module:
+        if isinstance(module, Convolution2d):
+            if fits_one_map(module):
+                return OneMapConvolution2d(module)
+            if gains_by_rows(module):
+                return RowWinogradConvolution2d(module)
+        return module
+
+    return _for_scoring(model, *_copied(model, quick))
+
+
 def gains_by_slices(module: Pooling2d) -> bool:
     """Return whether a pooling's maxima are quicker found slice by slice, not asking where."""
     is_plain = module.kind == "MAX" and module.dropout is None
@@ -120,9 +149,35 @@ def gains_by_slices(module: Pooling2d) -> bool:
 
 def fits_tiles(module: Convolution2d, maps: int) -> bool:
     """Return whether a convolution has Winograd's form, and at least so many maps and filters."""
-    is_plain = (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
-    fits = is_plain and module.weight.shape[2:] == (SIDE, SIDE) and not module.columns_as_maps
+    fits = slides(module) and module.weight.shape[2:] == (SIDE, SIDE)
     return fits and min(module.weight.shape[:2]) >= maps
+
+
+def fits_one_map(module: Convolution2d) -> bool:
+    """Return whether a convolution is over one map, with filters that fill no registers.
+
+    The libraries have a way of their own for one map, which takes 16 filters at a time.
+    """
+    filters, maps, *_ = module.weight.shape
+    return slides(module) and maps == 1 and filters % REGISTER_VALUES > 0
+
+
+def gains_by_rows(module: Convolution2d) -> bool:
+    """Return whether Winograd's form along the width saves more than its transforms take."""
+    filters, maps, height, side = module.weight.shape
+    if not slides(module) or side not in ROW_SIDES:
+        return False
+    gives = fewest_products(side, module.columns)
+    products = gives + side - 1
+    saved = maps * filters * height * (side - products / gives)
+    turned = (maps + filters) * products * products / gives
+    return saved >= SAVED_FOR_TURNED * turned
+
+
+def slides(module: Convolution2d) -> bool:
+    """Return whether filters see all maps, side by side, at every pixel."""
+    is_plain = (module.stride, module.dilation, module.groups) == ((1, 1), (1, 1), 1)
+    return is_plain and not module.columns_as_maps
 
 
 def train_in_tiles(model: CompiledModel) -> None:

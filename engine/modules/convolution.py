@@ -79,6 +79,7 @@ class Convolution2d(Finish):
     ``bias`` (F,).
 
     Attributes:
+        columns: of its output.
         in_tiles: compute mini-batches with many tiles in Winograd's form, training too; it is off
             in a new module and for convolutions whose filters are 3 x 3 and neither strided,
             dilated nor grouped.
@@ -101,6 +102,7 @@ class Convolution2d(Finish):
         self.padding = split_padding(windows.height, windows.width)
         self.dilation = windows.dilation
         self.groups = windows.groups
+        self.columns = windows.width.out
         self.columns_as_maps = spans_one_map(weight, windows)
         self.weight = nn.Parameter(torch.empty(weight))
         self.register_parameter("bias", nn.Parameter(torch.empty(weight[0])) if bias else None)

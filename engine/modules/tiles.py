@@ -2,8 +2,8 @@
 
 Tiles d of 6 x 6 pixels become V = Bᵀ d B, filters g become U = G g Gᵀ, and Aᵀ (U ⊙ V) A is 4 x 4
 pixels of the output, the products summed over maps: 36 products of matrices. The other two steps
-are one product each, with the Kronecker squares of Bᵀ and Aᵀ. All three are linear, so gradients
-go the same way back, through the transposed matrices.
+are one product each, with the Kronecker squares of Bᵀ and Aᵀ, in which any numbers cost the same.
+All three are linear, so gradients go the same way back, through the transposed matrices.
 
 Shape letters: N rows, C maps, H W height and width, T U tiles down and across, P pixels that a
 tile looks at, Q pixels that it gives, K filters.
@@ -21,23 +21,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from engine.modules.transforms import matrices
+
 TILE = 4
 """Pixels of the output, down and across, that one tile gives."""
 REACH = 6
 """Pixels of the input, down and across, that a tile looks at."""
 SIDE = 3
 """Cells of a filter, down and across."""
-
-POINTS = (0.0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)
-"""Where polynomials are evaluated, beside infinity: 0 and two pairs ±c, ±1/c.
-
-Rounding errors are then about twice those of a direct convolution, and less than half of those with
-the customary 0, ±1, ±2 (measured). The transforms are products of matrices, which take any numbers
-at the same cost.
-
-Source: Alam, Anderson, Barabasz and Gregg, "Winograd convolution for deep neural networks:
-efficient point selection", 2022.
-"""
 
 PASS_VALUES = 600_000
 """Values of tiles that are computed at a time: they stay in the cache; measured."""
@@ -72,29 +63,7 @@ def transforms(dtype: torch.dtype) -> Transforms:
     Whoever asks first, they can be used in training.
     """
     with torch.inference_mode(mode=False):
-        return Transforms(*(torch.kron(each, each).to(dtype) for each in matrices()))
-
-
-def matrices() -> tuple[Tensor, Tensor, Tensor]:
-    """Return Bᵀ (6, 6), G (6, 3) and Aᵀ (4, 6) of F(4, 3) in float64.
-
-    A product of two polynomials is found from its values at ``POINTS`` and infinity; a correlation
-    is the transposed of that.
-
-    Source: Lavin and Gray, 2016, section 4.1; Winograd, "Arithmetic complexity of computations",
-    1980.
-    """
-    inverse = torch.linalg.inv(_values(REACH))
-    return inverse.T, _values(SIDE), _values(TILE).T
-
-
-def _values(coefficients: int) -> Tensor:
-    """Return what turns the coefficients of a polynomial into its values at the points."""
-    points = torch.tensor(POINTS, dtype=torch.float64)
-    finite = points[:, None] ** torch.arange(coefficients)
-    infinite = torch.zeros(1, coefficients, dtype=torch.float64)
-    infinite[0, -1] = 1.0
-    return torch.cat([finite, infinite])
+        return Transforms(*(torch.kron(each, each).to(dtype) for each in matrices(TILE, SIDE)))
 
 
 def turned_filters(weight: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from engine.compile.freezing import Freezing
 from engine.compile.frozen import can_freeze, file_name, freeze, remove_oldest, thawed
 from engine.compile.lower import CompiledModel
+from engine.compile.passes import cut_in_strips, gains_by_rows
+from engine.modules.convolution import Convolution2d
 from engine.modules.winograd import WinogradConvolution2d
 from engine.precision import Precision
 from engine.score.agreement import TOLERANCE, Form, Outputs, Values, difference, rows_of
@@ -29,9 +31,9 @@ LOG = logging.getLogger(__name__)
 LOAD_S = 0.5
 """Seconds of work ahead from which on a frozen network that is there is loaded."""
 
-BASE_PRICE_S, WINOGRAD_PRICE_S = 15.0, 1.0
+BASE_PRICE_S, TILES_PRICE_S, ROWS_PRICE_S = 15.0, 1.0, 2.0
 """Seconds of one processor that freezing takes: of any network, and of each convolution in
-Winograd's form."""
+Winograd's form, in tiles and along rows."""
 
 GAIN = 0.97
 """Share of the time of the other form below which the frozen one is worth its place."""
@@ -79,7 +81,7 @@ class Shop:
 
     Attributes:
         folds: whether the folded form is used.
-        in_tiles: whether the folded form has convolutions in Winograd's form.
+        in_tiles: whether forms for scoring have convolutions in tiles and strips.
         folder: of frozen networks; None: none is used.
         weights: a name of the weights that no others have.
         record: what earlier scorings have found out.
@@ -94,10 +96,6 @@ class Shop:
     record: Record = field(default_factory=Record)
     rows: int = 0
     precision: Precision = "FP32"
-
-
-PLAIN = Shop(folds=False)
-"""Makes nothing: a network scores as it was compiled."""
 
 
 PLAIN = Shop(folds=False)
@@ -215,8 +213,9 @@ class FrozenForm:
             if self._ahead_s >= LOAD_S:
                 self._load(eager, values, outputs)
         elif self._spent_s + self._ahead_s >= price(eager) and is_idle():
+            form = cut_in_strips(eager) if self.shop.in_tiles else eager
             with suppress(FileExistsError):  # another worker has it frozen
-                UNDER_WAY[self.path] = freeze(eager, values, self.batch_rows, self.path)
+                UNDER_WAY[self.path] = freeze(form, values, self.batch_rows, self.path)
 
     def _load(self, eager: CompiledModel, values: Values, outputs: Outputs) -> None:
         """Load the frozen form; if it gives the same numbers use it, or try it first."""
@@ -276,8 +275,10 @@ def is_idle() -> bool:
 
 def price(model: CompiledModel) -> float:
     """Return the seconds that freezing a model takes, about."""
-    turned = sum(isinstance(each, WinogradConvolution2d) for each in model.module.modules())
-    return BASE_PRICE_S + WINOGRAD_PRICE_S * turned
+    modules = list(model.module.modules())
+    tiles = sum(isinstance(each, WinogradConvolution2d) for each in modules)
+    rows = sum(isinstance(each, Convolution2d) and gains_by_rows(each) for each in modules)
+    return BASE_PRICE_S + TILES_PRICE_S * tiles + ROWS_PRICE_S * rows
 
 
 def is_heavy(model: CompiledModel) -> bool:

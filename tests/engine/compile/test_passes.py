@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import fold_batch_norm, quicken, train_in_tiles
+from engine.compile.passes import cut_in_strips, fold_batch_norm, quicken, train_in_tiles
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -14,8 +14,10 @@ from engine.layers.merge import Residual
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
+from engine.modules.convolution import Convolution2d
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import SlicedMaximum
+from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d
 from engine.modules.winograd import WinogradConvolution2d
 
 IMAGES = torch.rand(5, 2, 6, 6, generator=seeded(3))
@@ -160,6 +162,49 @@ def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
     expected = model({"data": MANY})["out"]
     torch.testing.assert_close(tiled({"data": MANY})["out"], expected, atol=1e-5, rtol=1e-5)
     assert tiled.specs == ()
+
+
+@pytest.mark.parametrize(
+    ("maps", "layer", "expected"),
+    [
+        # 20 filters over one map fill one register and a part of another
+        (1, Convolution(n_filters=20, width=5, padding=0), OneMapConvolution2d),
+        (1, Convolution(n_filters=32, width=5, padding=0), Convolution2d),
+        (1, Convolution(n_filters=20, width=5, stride=2), Convolution2d),
+        # 20 x 50 x 5 x (5 - 8 / 4) multiplications saved for 70 x 8 x 8 / 4 turned: 13.4
+        (20, Convolution(n_filters=50, width=5, padding=0), RowWinogradConvolution2d),
+        # 6 x 16 x 5 x 3 for 22 x 16: 4.1
+        (6, Convolution(n_filters=16, width=5, padding=0), Convolution2d),
+        # 48 x 48 x 3 x (3 - 6 / 4) for 96 x 6 x 6 / 4: 12, and 32 maps: 8
+        (48, Convolution(n_filters=48, width=3), RowWinogradConvolution2d),
+        (32, Convolution(n_filters=32, width=3), Convolution2d),
+        (48, Convolution(n_filters=48, width=3, stride=2), Convolution2d),
+        (48, Convolution(n_filters=48, width=9), Convolution2d),
+        (48, Convolution(n_filters=48, width=1), Convolution2d),
+    ],
+)
+def test_convolutions_are_cut_in_strips_where_it_gains(
+    maps: int, layer: Convolution, expected: type
+) -> None:
+    graph = (
+        Graph("net")
+        .add("data", Input(n_channels=maps, width=16, height=16))
+        .add("conv", layer, ["data"])
+        .add("out", Output(), ["conv"])
+    )
+    bound = bind(graph, {}, {"out": Target("nominal", 3)})
+    model = compile_graph(bound, BuildOptions(), generator=seeded(1))
+    model.eval()
+    images = torch.rand(3, maps, 16, 16, generator=seeded(3))
+
+    cut = cut_in_strips(model)
+
+    assert type(cut.module.get_submodule("layer_1")) is expected
+    assert cut.module.get_submodule("layer_2") is model.module.get_submodule("layer_2")
+    assert not cut.module.training
+    found = cut({"data": images})["out"]
+    torch.testing.assert_close(found, model({"data": images})["out"], atol=2e-5, rtol=1e-5)
+    assert cut.specs == ()
 
 
 def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:

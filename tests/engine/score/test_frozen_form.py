@@ -13,6 +13,7 @@ from engine.compile.freezing import Freezing
 from engine.compile.frozen import FrozenModel, file_name
 from engine.compile.lower import CompiledModel
 from engine.compile.passes import quicken
+from engine.layers.convolution import Convolution
 from engine.score.agreement import Values
 from engine.score.frozen_form import FrozenForm, Record, Shop, Trial, price
 from tests.engine.compile.test_passes import PLAIN, WIDE, convolving
@@ -310,9 +311,32 @@ def test_two_forms_take_turns_and_their_times_are_taken() -> None:
     assert min(map(min, trial.us)) > 0
 
 
-def test_the_price_grows_with_the_convolutions_that_are_tiled() -> None:
+def test_the_price_grows_with_the_convolutions_in_tiles_and_strips() -> None:
     assert price(quicken(convolving(("small", PLAIN)))) == 15.0
     assert price(quicken(convolving(("one", WIDE), ("two", WIDE)))) == 15.0 + 2 * 1.0
+    assert price(quicken(convolving(("large", Convolution(n_filters=64, width=5))))) == 15.0 + 2.0
+
+
+@pytest.mark.parametrize("in_tiles", [True, False])
+def test_what_is_frozen_is_cut_in_strips_unless_that_is_left_out(
+    in_tiles: bool,  # noqa: FBT001 - parametrised
+    model: CompiledModel,
+    eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    freezing(monkeypatch)
+    cut: list[CompiledModel] = []
+
+    def noted(form: CompiledModel) -> CompiledModel:
+        cut.append(form)
+        return form
+
+    monkeypatch.setattr(frozen_form, "cut_in_strips", noted)
+    own = forward(model, replace(eager_shop, in_tiles=in_tiles))
+
+    computed(own)
+
+    assert cut == ([own.eager] if in_tiles else [])
 
 
 def test_the_file_is_named_after_the_weights_and_the_form(
