@@ -36,7 +36,6 @@ CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 Values = Sequence[Tensor]
 
-
 _LEAVING = Lock()
 """Held by the thread that decides what is left behind."""
 
@@ -120,6 +119,7 @@ def compiled(module: nn.Module, values: Values, folder: Path) -> Path:
     torch.set_num_threads(1)
     package = folder / "network.pt2"
     with torch.no_grad():
+        module(*values)  # what it computes once and keeps is no part of the program
         exported = torch.export.export(_Network(module), tuple(values))
         inductor.aoti_compile_and_package(
             exported, package_path=str(package), inductor_configs={"freezing": True}

@@ -111,6 +111,7 @@ class Forward(Generic[T]):
                 start = end
                 if rows_of(values):
                     self.frozen.look(self.eager, values, outputs)
+            self.frozen.end()
         finally:
             torch.set_num_threads(threads)
 

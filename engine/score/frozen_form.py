@@ -44,6 +44,9 @@ TIMED_PARTS = 8
 TRIAL_PARTS = 32
 """Parts that each of two forms is tried with."""
 
+LEAST_TRIAL_PARTS = 8
+"""Parts of each with which a trial is judged where the table ends before it is over."""
+
 MOST_WEIGHTS = 1 << 26
 """Most weights of a network that is frozen: they become part of the machine code."""
 
@@ -126,9 +129,9 @@ class Trial:
         return outputs
 
     @property
-    def is_over(self) -> bool:
-        """Return whether both had their turns."""
-        return min(map(len, self.us)) >= TRIAL_PARTS
+    def parts(self) -> int:
+        """How many parts both have computed, at least."""
+        return min(map(len, self.us))
 
 
 class FrozenForm:
@@ -192,14 +195,18 @@ class FrozenForm:
             outputs: what that form made of them, as long as no other was tried.
         """
         if isinstance(self.form, Trial):
-            if self.form.is_over:
-                self._judge(self.form)
+            self._judge(self.form, TRIAL_PARTS)
         elif not self._is_settled and rows_of(values) == self.batch_rows:
             try:
                 self._seek(eager, values, outputs)
             except Exception as error:  # noqa: BLE001 - a compiler's; there is another form
                 reason = str(error).partition("\n")[0]
                 self._reject(f"the network cannot be frozen: {reason}")
+
+    def end(self) -> None:
+        """Hear that no rows are left."""
+        if isinstance(self.form, Trial):
+            self._judge(self.form, LEAST_TRIAL_PARTS)
 
     def _seek(self, eager: CompiledModel, values: Values, outputs: Outputs) -> None:
         making = UNDER_WAY.get(self.path)
@@ -231,8 +238,10 @@ class FrozenForm:
         else:
             self.form, self.least_rows = Trial(eager, frozen), self.batch_rows
 
-    def _judge(self, trial: Trial) -> None:
-        """Keep the frozen form if it was quicker than the other one."""
+    def _judge(self, trial: Trial, parts: int) -> None:
+        """Once both had so many parts, keep the frozen form if it was quicker than the other."""
+        if trial.parts < parts:
+            return
         eager_us, frozen_us = map(median, trial.us)
         is_better = frozen_us < GAIN * eager_us
         self.found = self.found.model_copy(

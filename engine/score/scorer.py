@@ -200,10 +200,10 @@ class Scorer:
                 if part.is_last or values_of(results) >= HELD_VALUES:
                     self._put(held, results, scored)
                     held, results = [], []
-                self.record = forward.record
                 if part.is_last:
                     yield scored
                     scored = None
+            self.record = forward.record
 
     def state(self) -> State:
         """Return the sums of all rows scored so far, for another scorer to absorb."""

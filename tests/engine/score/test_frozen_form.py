@@ -301,10 +301,10 @@ def test_two_forms_take_turns_and_their_times_are_taken() -> None:
     trial = Trial(form("eager"), form("frozen"))
     for _ in range(2 * frozen_form.TRIAL_PARTS - 1):
         assert trial({"data": IMAGES})["data"] is IMAGES
-        assert not trial.is_over
+        assert trial.parts < frozen_form.TRIAL_PARTS
     trial({"data": IMAGES})
 
-    assert trial.is_over
+    assert trial.parts == frozen_form.TRIAL_PARTS
     for lanes in (1, 2, 4):  # in step, each has both forms as often
         assert all(asked[lane::lanes].count("eager") == 32 // lanes for lane in range(lanes))
     assert [len(us) for us in trial.us] == [frozen_form.TRIAL_PARTS] * 2
@@ -365,7 +365,8 @@ def test_a_table_that_ends_in_the_trial_leaves_it_to_the_next(
     model: CompiledModel, expected: Tensor, eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = freezing(monkeypatch)
-    monkeypatch.setattr(frozen_form, "TRIAL_PARTS", 100)
+    for name in ("TRIAL_PARTS", "LEAST_TRIAL_PARTS"):
+        monkeypatch.setattr(frozen_form, name, 100)
     first = forward(model, eager_shop)
 
     torch.testing.assert_close(computed(first), expected, atol=1e-5, rtol=1e-5)
@@ -375,3 +376,22 @@ def test_a_table_that_ends_in_the_trial_leaves_it_to_the_next(
     second = forward(model, after(eager_shop, first.record))
     computed(second)
     assert (calls, second.record.form) == (["freeze", "load", "load"], "frozen")
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1e9, "frozen"), (0.0, "folded")])
+def test_a_trial_that_saw_enough_is_judged_when_the_table_ends(
+    model: CompiledModel,
+    eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    gain: float,
+    expected: str,
+) -> None:
+    """25 parts are too few for 20 of each form, and enough for 5."""
+    freezing(monkeypatch, gain=gain)
+    monkeypatch.setattr(frozen_form, "TRIAL_PARTS", 20)
+    monkeypatch.setattr(frozen_form, "LEAST_TRIAL_PARTS", 5)
+    own = forward(model, eager_shop)
+
+    computed(own)
+
+    assert own.record.form == expected
