@@ -9,6 +9,7 @@ import logging
 import sys
 import tempfile
 import time
+from contextlib import chdir
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
@@ -73,7 +74,7 @@ def main() -> None:
     options = settings()
     torch.set_num_threads(options["threads"])
     pixels, labels = np.load(options["pixels"]), np.load(options["labels"])
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, chdir(temporary):  # it leaves a lock behind
         paths = []
         for row, image in enumerate(pixels):
             path = Path(temporary) / f"{row}.npy"

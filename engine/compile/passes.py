@@ -25,8 +25,8 @@ MANY_TRAINED_MAPS = 128
 """Least maps and filters with which it is in training, where filters are turned at every step."""
 REGISTER_VALUES = 16
 """Numbers of float32 in the widest registers."""
-ROW_SIDES = (3, 5, 7)
-"""Columns of filters that have Winograd's form along the width."""
+STRIP_SIDES = (3, 5, 7)
+"""Columns of filters with which images are cut in strips."""
 SAVED_FOR_TURNED = 12
 """Multiplications that it must save for each of those that its transforms would take as products
 of matrices: it gains with 48 maps and filters of 3 x 3, and loses with 32; measured."""
@@ -158,14 +158,15 @@ def fits_one_map(module: Convolution2d) -> bool:
 
     The libraries have a way of their own for one map, which takes 16 filters at a time.
     """
-    filters, maps, *_ = module.weight.shape
-    return slides(module) and maps == 1 and filters % REGISTER_VALUES > 0
+    filters, maps, _, side = module.weight.shape
+    fits = slides(module) and side in STRIP_SIDES
+    return fits and maps == 1 and filters % REGISTER_VALUES > 0
 
 
 def gains_by_rows(module: Convolution2d) -> bool:
     """Return whether Winograd's form along the width saves more than its transforms take."""
     filters, maps, height, side = module.weight.shape
-    if not slides(module) or side not in ROW_SIDES:
+    if not slides(module) or side not in STRIP_SIDES:
         return False
     gives = fewest_products(side, module.columns)
     products = gives + side - 1

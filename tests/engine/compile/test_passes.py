@@ -171,6 +171,7 @@ def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
         (1, Convolution(n_filters=20, width=5, padding=0), OneMapConvolution2d),
         (1, Convolution(n_filters=32, width=5, padding=0), Convolution2d),
         (1, Convolution(n_filters=20, width=5, stride=2), Convolution2d),
+        (1, Convolution(n_filters=20, width=1), Convolution2d),
         # 20 x 50 x 5 x (5 - 8 / 4) multiplications saved for 70 x 8 x 8 / 4 turned: 13.4
         (20, Convolution(n_filters=50, width=5, padding=0), RowWinogradConvolution2d),
         # 6 x 16 x 5 x 3 for 22 x 16: 4.1
