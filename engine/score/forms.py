@@ -7,12 +7,13 @@ The frozen one is compiled; see ``engine.score.frozen_form``.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 from engine.compile.halves import halved
 from engine.compile.lower import CompiledModel
@@ -84,10 +85,7 @@ class Forward(Generic[T]):
         source = iter(parts)
         for part in source:
             values = self.encode(part)
-            if rows_of(values):
-                self._fold(values)
-                self._halve()
-            yield part, self._outputs(values)
+            yield part, self._first_outputs(values) if rows_of(values) else {}
             if rows_of(values):
                 break
         if lanes:
@@ -126,18 +124,29 @@ class Forward(Generic[T]):
         with torch.inference_mode():
             return (self.form if rows >= self.frozen.least_rows else self.eager)(values)
 
-    def _fold(self, values: Values) -> None:
-        """Take the quickest form, not frozen, that gives the plain one's numbers."""
+    def _first_outputs(self, values: Values) -> Outputs:
+        """Take the best form that is not frozen, and return what it makes of the first rows."""
+        if self.shop.precision == "FP32":
+            return self._fold(values)
+        self._fold(first_rows(values))
+        self.eager = halved(self.eager)
+        return self._outputs(values)
+
+    def _fold(self, values: Values) -> Outputs:
+        """Take the quickest form in float32 that gives the plain one's numbers; return its own."""
         if not self.shop.folds:
-            return
-        few = {name: value[:CHECK_ROWS] for name, value in values.items()}
+            return self._outputs(values)
+        with torch.inference_mode():
+            expected = self.plain(first_rows(values))
         for name, form in self._folded_forms():
             with torch.inference_mode():
-                found = difference(form(few), self.plain(few))
+                outputs = form(values)
+                found = difference(first_rows(outputs), expected)
             if found <= TOLERANCE:
                 self.eager = form
-                return
+                return outputs
             LOG.warning("the %s form is not used, it differs by %.2g", name, found)
+        return self._outputs(values)
 
     def _folded_forms(self) -> Iterator[tuple[str, CompiledModel]]:
         folded = fold_batch_norm(self.plain)
@@ -146,6 +155,7 @@ class Forward(Generic[T]):
             yield "quick", quicken(folded, in_tiles=self.shop.in_tiles)
         yield "folded", folded
 
-    def _halve(self) -> None:
-        if self.shop.precision == "FP16":
-            self.eager = halved(self.eager)
+
+def first_rows(values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the rows on which forms are compared."""
+    return {name: value[:CHECK_ROWS] for name, value in values.items()}

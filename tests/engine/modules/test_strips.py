@@ -12,7 +12,7 @@ from engine.padding import Sides, plan_convolution
 
 Form = Callable[[Convolution2d], nn.Module]
 
-FORMS = {(OneMapConvolution2d, 1), (RowWinogradConvolution2d, 3)}
+FORMS = [(OneMapConvolution2d, 1), (RowWinogradConvolution2d, 3)]
 """With the maps that the images of the tests have."""
 
 

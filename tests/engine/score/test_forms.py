@@ -4,12 +4,13 @@ from torch import Tensor
 
 import engine.score.forms as forms
 from engine.compile.lower import CompiledModel
+from engine.compile.passes import fold_batch_norm
 from engine.modules.winograd import WinogradConvolution2d
 from engine.precision import Precision
 from engine.score.forms import Forward
 from engine.score.frozen_form import Shop
 from tests.engine.compile.test_passes import MANY, WIDE, convolving, norms
-from tests.engine.score.parts import ROWS, Part, computed, encode, forward, spoilt
+from tests.engine.score.parts import PARTS, ROWS, Part, computed, encode, forward, spoilt
 
 
 @pytest.mark.parametrize("lanes", [0, 1, 2])
@@ -64,6 +65,25 @@ def test_a_form_that_gives_other_numbers_is_not_used(
 
     assert own.form is model
     assert caplog.messages[0].startswith("the folded form is not used, it differs by ")
+
+
+def test_no_row_is_computed_twice_but_for_those_that_are_compared(
+    model: CompiledModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[int]] = {"plain": [], "folded": []}
+    folded = fold_batch_norm(model)
+    for name, form in (("plain", model), ("folded", folded)):
+        rows = seen[name]
+        form.module.register_forward_pre_hook(
+            lambda _, given, rows=rows: rows.append(len(given[0]))
+        )
+    monkeypatch.setattr(forms, "fold_batch_norm", lambda _: folded)
+    monkeypatch.setattr(forms, "CHECK_ROWS", 3)
+
+    computed(forward(model, Shop()))
+
+    assert seen["plain"] == [3]
+    assert seen["folded"] == [ROWS] * len(PARTS)
 
 
 def test_parts_without_rows_are_passed_on(model: CompiledModel) -> None:
