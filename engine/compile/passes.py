@@ -11,11 +11,7 @@ from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
-from engine.modules.strips import (
-    OneMapConvolution2d,
-    RowWinogradConvolution2d,
-    fewest_products,
-)
+from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d, strip_width
 from engine.modules.tiles import SIDE
 from engine.modules.winograd import WinogradConvolution2d
 
@@ -168,7 +164,7 @@ def gains_by_rows(module: Convolution2d) -> bool:
     filters, maps, height, side = module.weight.shape
     if not slides(module) or side not in STRIP_SIDES:
         return False
-    gives = fewest_products(side, module.columns)
+    gives = strip_width(side, module.columns)
     products = gives + side - 1
     saved = maps * filters * height * (side - products / gives)
     turned = (maps + filters) * products * products / gives

@@ -126,7 +126,7 @@ class RowWinogradConvolution2d(Finish):
     def __init__(self, plain: Convolution2d) -> None:
         super().__init__(plain.activation, plain.dropout)
         side = plain.weight.shape[3]
-        gives = fewest_products(side, plain.columns)
+        gives = strip_width(side, plain.columns)
         self.strips = Strips(plain.padding.margins, side, gives)
         into_products, of_filters, into_columns = matrices(gives, side)
         self.into_products, self.into_columns = into_products.tolist(), into_columns.tolist()
@@ -149,7 +149,7 @@ class RowWinogradConvolution2d(Finish):
         return self.finish(self.strips.image(y_HNTQK, self.strips.columns(x)))
 
 
-def fewest_products(side: int, columns: int) -> int:
+def strip_width(side: int, columns: int) -> int:
     """Return how many columns a strip gives so that a row has the fewest products; few if equal."""
     choices = [products - side + 1 for products in POINTS if products > side]
     return min(choices, key=lambda gives: -(-columns // gives) * (gives + side - 1))

@@ -20,8 +20,9 @@ POINTS = {
 """Where polynomials are evaluated beside infinity, by number of multiplications: 0, ±1, and pairs
 ±c, ±1/c.
 
-With ±2/3, ±3/2 rounding errors are about twice those of a direct convolution, and less than half of
-those with the customary ±1, ±2 (measured).
+With ±2/3, ±3/2 rounding errors of tiles are about twice those of a direct convolution, and less
+than half of those with the customary ±1, ±2; those of 8 products are four to five times those of a
+sum of cells, and more with other pairs (measured).
 
 Source: Alam, Anderson, Barabasz and Gregg, "Winograd convolution for deep neural networks:
 efficient point selection", 2022.

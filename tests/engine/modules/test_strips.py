@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from engine.devices import seeded
 from engine.modules.convolution import Convolution2d, Windows
-from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d, fewest_products
+from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d, strip_width
 from engine.padding import Sides, plan_convolution
 
 Form = Callable[[Convolution2d], nn.Module]
@@ -115,7 +115,7 @@ def test_rounding_errors_of_rows_are_near_those_of_a_direct_convolution() -> Non
 def test_a_strip_gives_so_many_columns_that_products_are_fewest(
     side: int, columns: int, expected: int
 ) -> None:
-    assert fewest_products(side, columns) == expected
+    assert strip_width(side, columns) == expected
 
 
 def test_the_multiplications_of_a_row_are_those_of_the_form() -> None:
