@@ -123,7 +123,8 @@ def quicken(model: CompiledModel, *, in_tiles: bool = True) -> CompiledModel:
 def cut_in_strips(model: CompiledModel) -> CompiledModel:
     """Return a model whose convolutions are in strips where that is quicker as machine code.
 
-    The rest shares its tensors with the given model; the result has no weight table.
+    It shares nothing with the given model, which may be computing in other threads: to lay tensors
+    out puts them elsewhere. The result has no weight table.
     """
 
     def quick(module: nn.Module) -> nn.Module:
@@ -132,7 +133,7 @@ def cut_in_strips(model: CompiledModel) -> CompiledModel:
                 return OneMapConvolution2d(module)
             if gains_by_rows(module):
                 return RowWinogradConvolution2d(module)
-        return module
+        return deepcopy(module)
 
     return _for_scoring(model, *_copied(model, quick))
 

@@ -33,11 +33,13 @@ class Strips:
     Attributes:
         margins: zeros around an image.
         side: S.
+        columns: width of the output.
         gives: Q.
     """
 
     margins: Margins
     side: int
+    columns: int
     gives: int
 
     @property
@@ -45,34 +47,34 @@ class Strips:
         """R."""
         return self.gives + self.side - 1
 
-    def columns(self, x: Tensor) -> int:
-        """Return the width of the output of images (N, C, H, W)."""
-        left, right, *_ = self.margins
-        return x.shape[3] + left + right - self.side + 1
-
     def seen(self, x: Tensor) -> Tensor:
         """Return images (N, C, H, W) as strips see them, (H, N, T, R, C).
 
         A last strip that reaches over the edge sees zeros there.
         """
         left, right, top, bottom = self.margins
-        beyond = -self.columns(x) % self.gives
+        beyond = -self.columns % self.gives
         around = [left, right + beyond, top, bottom]
         if any(around):
             x = functional.pad(x, around)
         return x.unfold(3, self.looks_at, self.gives).permute(2, 0, 3, 4, 1)
 
-    def image(self, y_HNTQK: Tensor, columns: int) -> Tensor:
-        """Return what strips give as images (N, K, H, W) of so many columns."""
-        return y_HNTQK.flatten(2, 3)[:, :, :columns].permute(1, 3, 0, 2)
+    def image(self, y_HNTQK: Tensor) -> Tensor:
+        """Return what strips give as images (N, K, H, W)."""
+        return y_HNTQK.flatten(2, 3)[:, :, : self.columns].permute(1, 3, 0, 2)
+
+
+def strips(plain: Convolution2d, gives: int) -> Strips:
+    """Return how the images of a convolution are cut."""
+    return Strips(plain.padding.margins, plain.weight.shape[3], plain.columns, gives)
 
 
 def slid_down(x_HNTC: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return filters (K, C, height, 1) slid down all strips, (H', N, T, K)."""
-    _, rows, strips, _ = x_HNTC.shape
+    _, rows, across, _ = x_HNTC.shape
     wide = x_HNTC.flatten(1, 2).permute(2, 0, 1)[None]
     y_HWK = functional.conv2d(wide, weight, bias)[0].permute(1, 2, 0)
-    return y_HWK.reshape(-1, rows, strips, len(weight))
+    return y_HWK.reshape(-1, rows, across, len(weight))
 
 
 class OneMapConvolution2d(Finish):
@@ -89,7 +91,7 @@ class OneMapConvolution2d(Finish):
 
     def __init__(self, plain: Convolution2d) -> None:
         super().__init__(plain.activation, plain.dropout)
-        self.strips = Strips(plain.padding.margins, plain.weight.shape[3], COLUMNS)
+        self.strips = strips(plain, COLUMNS)
         bias = None if plain.bias is None else plain.bias.detach().repeat(COLUMNS)
         self.register_buffer("weight", moved_filters(plain.weight.detach(), COLUMNS))
         self.register_buffer("bias", bias)
@@ -98,7 +100,7 @@ class OneMapConvolution2d(Finish):
         seen_HNTR = self.strips.seen(x)[..., 0]
         y_HNTF = slid_down(seen_HNTR, self.weight, self.bias)
         y_HNTQK = y_HNTF.reshape(*y_HNTF.shape[:3], COLUMNS, -1)
-        return self.finish(self.strips.image(y_HNTQK, self.strips.columns(x)))
+        return self.finish(self.strips.image(y_HNTQK))
 
 
 def moved_filters(weight: Tensor, columns: int) -> Tensor:
@@ -127,7 +129,7 @@ class RowWinogradConvolution2d(Finish):
         super().__init__(plain.activation, plain.dropout)
         side = plain.weight.shape[3]
         gives = strip_width(side, plain.columns)
-        self.strips = Strips(plain.padding.margins, side, gives)
+        self.strips = strips(plain, gives)
         into_products, of_filters, into_columns = matrices(gives, side)
         self.into_products, self.into_columns = into_products.tolist(), into_columns.tolist()
         turned = (plain.weight.detach().double() @ of_filters.T).to(plain.weight.dtype)
@@ -135,7 +137,7 @@ class RowWinogradConvolution2d(Finish):
             nn.Parameter(each[..., None].contiguous(), requires_grad=False)
             for each in turned.unbind(3)
         )
-        self.register_buffer("bias", None if plain.bias is None else plain.bias.detach())
+        self.register_buffer("bias", None if plain.bias is None else plain.bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
         seen = self.strips.seen(x).unbind(3)
@@ -146,7 +148,7 @@ class RowWinogradConvolution2d(Finish):
         y_HNTQK = torch.stack(sums(self.into_columns, products), 3)
         if self.bias is not None:
             y_HNTQK = y_HNTQK + self.bias
-        return self.finish(self.strips.image(y_HNTQK, self.strips.columns(x)))
+        return self.finish(self.strips.image(y_HNTQK))
 
 
 def strip_width(side: int, columns: int) -> int:

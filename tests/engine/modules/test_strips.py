@@ -2,40 +2,19 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from engine.devices import seeded
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d, strip_width
 from engine.padding import Sides, plan_convolution
+from tests.engine.modules.convolutions import convolution, directly
 
 Form = Callable[[Convolution2d], nn.Module]
 
 FORMS = [(OneMapConvolution2d, 1), (RowWinogradConvolution2d, 3)]
 """With the maps that the images of the tests have."""
-
-
-def convolution(
-    maps: int, size: tuple[int, int], side: int, padding: Sides = 0, *, bias: bool = True
-) -> Convolution2d:
-    """Return 4 square filters with numbers from a fixed seed."""
-    rows, columns = (plan_convolution(pixels, side, 1, padding) for pixels in size)
-    plain = Convolution2d(
-        (4, maps, side, side), Windows(rows, columns), torch.relu, None, bias=bias
-    )
-    generator = seeded(5)
-    for parameter in plain.parameters():
-        parameter.data.normal_(generator=generator)
-    return plain
-
-
-def directly(plain: Convolution2d, x: Tensor) -> Tensor:
-    """Return what torch makes of the convolution in float64."""
-    left, right, top, bottom = plain.padding.margins
-    padded = functional.pad(x.double(), (left, right, top, bottom))
-    offset = None if plain.bias is None else plain.bias.detach().double()
-    return functional.conv2d(padded, plain.weight.detach().double(), offset).relu().float()
 
 
 @pytest.mark.parametrize(("form", "maps"), FORMS)

@@ -9,18 +9,7 @@ from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.tiles import convolve_in_tiles
 from engine.modules.winograd import WinogradConvolution2d
 from engine.padding import Axis, Sides, plan_convolution
-
-
-def convolution(rows: int, columns: int, padding: Sides, *, bias: bool = True) -> Convolution2d:
-    """Return 4 filters of 3 x 3 over 3 maps, with numbers from a fixed seed."""
-    windows = Windows(
-        plan_convolution(rows, 3, 1, padding), plan_convolution(columns, 3, 1, padding)
-    )
-    plain = Convolution2d((4, 3, 3, 3), windows, torch.relu, None, bias=bias)
-    generator = torch.Generator().manual_seed(5)
-    for parameter in plain.parameters():
-        parameter.data.normal_(generator=generator)
-    return plain
+from tests.engine.modules.convolutions import convolution, directly
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 8), (7, 3)])
@@ -31,17 +20,12 @@ def test_it_gives_what_torch_gives(
     padding: Sides,
     bias: bool,  # noqa: FBT001 - parametrised
 ) -> None:
-    plain = convolution(*size, padding, bias=bias)
+    plain = convolution(3, size, 3, padding, bias=bias)
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(1))
-    left, right, top, bottom = plain.padding.margins
-    weight: torch.Tensor = plain.weight
-    padded = functional.pad(x.double(), (left, right, top, bottom))
-    offset = None if plain.bias is None else plain.bias.double()
-    expected = functional.conv2d(padded, weight.double(), offset).relu().float()
 
     found = WinogradConvolution2d(plain)(x)
 
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found, directly(plain, x), atol=1e-5, rtol=1e-5)
 
 
 def test_a_case_worked_by_hand() -> None:
@@ -75,7 +59,7 @@ def test_rounding_errors_are_near_those_of_a_direct_convolution() -> None:
 def test_rows_that_go_through_in_several_passes_are_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tiled = WinogradConvolution2d(convolution(9, 9, None))
+    tiled = WinogradConvolution2d(convolution(3, (9, 9), 3, None))
     x = torch.randn(7, 3, 9, 9, generator=torch.Generator().manual_seed(1))
     whole = tiled(x)
     monkeypatch.setattr(tiles, "PASS_VALUES", 2 * 36 * 9 * 4)  # two rows of 9 tiles, 4 filters
@@ -117,7 +101,7 @@ def test_gradients_are_those_torch_finds(
     bias: bool,  # noqa: FBT001 - parametrised
 ) -> None:
     """In float64, with an image a pass, and weights and gradients that lie in any order."""
-    plain = convolution(*size, padding, bias=bias).double()
+    plain = convolution(3, size, 3, padding, bias=bias).double()
     left, right, top, bottom = plain.padding.margins
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(3, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -162,7 +146,7 @@ def test_training_is_tiled_where_a_mini_batch_has_many_tiles(
 ) -> None:
     """An image of 8 x 7 has 4 tiles, and 65 tiles are the least."""
     monkeypatch.setattr(tiles, "MANY_TILES", 65)
-    plain = convolution(8, 7, 1)
+    plain = convolution(3, (8, 7), 3, 1)
     x = torch.randn(rows, 3, 8, 7, generator=torch.Generator().manual_seed(1))
     direct = plain(x)
     turned = Mock(wraps=tiles.turned_filters)
@@ -177,7 +161,7 @@ def test_training_is_tiled_where_a_mini_batch_has_many_tiles(
 def test_transforms_that_scoring_asked_for_first_can_be_trained_with() -> None:
     tiles.transforms.cache_clear()
     with torch.inference_mode():
-        WinogradConvolution2d(convolution(4, 4, 1))(torch.ones(1, 3, 4, 4))
+        WinogradConvolution2d(convolution(3, (4, 4), 3, 1))(torch.ones(1, 3, 4, 4))
 
     assert not any(each.is_inference() for each in tiles.transforms(torch.float32))
 
