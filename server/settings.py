@@ -31,6 +31,7 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 46),
     "MALLOC_TOP_PAD_": str(64 * MEBIBYTE),
     "MALLOC_ARENA_MAX": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 
 
@@ -190,9 +191,9 @@ def worker_environment(settings: Settings, gpu: str | None = None) -> dict[str, 
 
     The memory lines tell glibc to keep what it has: no blocks of their own from the kernel, never
     give the heap back, grow it in large steps. Training on a processor otherwise spends half its
-    time on fresh pages. All threads share one heap, or each would keep its own. They are read
-    before the process's first allocation, so they cannot be set by the worker itself; where the
-    variables are set already they are left alone.
+    time on fresh pages. All threads share one heap, Arrow's data among them; each would keep its
+    own otherwise. They are read before the process's first allocation, so they cannot be set by the
+    worker itself; where the variables are set already they are left alone.
 
     Args:
         settings: of the server.

@@ -7,44 +7,40 @@ what trials find, and not on how often the search was taken up again.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import FrozenTrial, Trial, TrialState
 
 from actions.deeplearn.tune_params import Number, Range, Ranges, Tuner, Values, is_whole
 from actions.errors import InvalidParameters
+from engine.later import Later
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every trial otherwise
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial, Trial, TrialState
+else:
+    optuna = Later("optuna")
 
-STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
+STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
+"""States of a trial by what Optuna calls them."""
+
 MOST_POINTS = 10_000
 """Points of the largest grid."""
 
 
-def distributions(ranges: Ranges) -> dict[str, BaseDistribution]:
+def distributions(ranges: Ranges) -> "dict[str, BaseDistribution]":
     """Return the ranges as Optuna has them."""
     return {path: _distribution(path, each) for path, each in ranges.items()}
 
 
-def _distribution(path: str, each: Range) -> BaseDistribution:
+def _distribution(path: str, each: Range) -> "BaseDistribution":
     if each.value_list:
-        return CategoricalDistribution(each.value_list)
+        return optuna.distributions.CategoricalDistribution(each.value_list)
     low, high = each.corners
     if is_whole(path):
-        return IntDistribution(int(low), int(high), log=each.is_logarithmic)
-    return FloatDistribution(float(low), float(high), log=each.is_logarithmic)
+        return optuna.distributions.IntDistribution(int(low), int(high), log=each.is_logarithmic)
+    return optuna.distributions.FloatDistribution(float(low), float(high), log=each.is_logarithmic)
 
 
 def points(ranges: Ranges, tuner: Tuner, trials: int, seed: int) -> list[Values]:
@@ -69,10 +65,15 @@ def points(ranges: Ranges, tuner: Tuner, trials: int, seed: int) -> list[Values]
     return [{**found[0], **first}, *found[1:]]
 
 
-def _asked(sampler: optuna.samplers.BaseSampler, ranges: Ranges, trials: int) -> list[Values]:
-    study = optuna.create_study(sampler=sampler)
+def _asked(sampler: "optuna.samplers.BaseSampler", ranges: Ranges, trials: int) -> list[Values]:
+    study = _study(sampler=sampler)
     space = distributions(ranges)
     return [_numbers(study.ask(space).params) for _ in range(trials)]
+
+
+def _study(**given: Any) -> "optuna.Study":
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every trial otherwise
+    return optuna.create_study(**given)
 
 
 def _numbers(params: Mapping[str, Any]) -> Values:
@@ -182,38 +183,43 @@ class Race:
             pruner = optuna.pruners.SuccessiveHalvingPruner(
                 min_resource=tuner.min_epochs, reduction_factor=tuner.reduction_factor
             )
-        self.study = optuna.create_study(pruner=pruner)
+        self.study = _study(pruner=pruner)
         for outcome in done:
             self.study.add_trial(self._frozen(outcome))
 
-    def start(self, outcome: Outcome) -> Trial:
+    def start(self, outcome: Outcome) -> "Trial":
         """Enter a trial."""
         self.study.enqueue_trial(dict(outcome.values))
         return self.study.ask(self.space)
 
-    def falls_behind(self, trial: Trial, outcome: Outcome, epochs: int, value: float) -> bool:
+    def falls_behind(self, trial: "Trial", outcome: Outcome, epochs: int, value: float) -> bool:
         """Take the objective after so many epochs and return whether the trial is to end."""
         outcome.reported[epochs] = value
         trial.report(value, epochs)
         return trial.should_prune()
 
-    def end(self, trial: Trial, outcome: Outcome) -> None:
+    def end(self, trial: "Trial", outcome: Outcome) -> None:
         """Note how a trial ended."""
-        state = STATES[outcome.state]
-        value = outcome.objective if state is TrialState.COMPLETE else None
+        state, value = _ending(outcome)
         self.study.tell(trial, value, state=state)
         frozen = self.study.get_trials(deepcopy=False)[trial.number]
         outcome.marks = {
             key: value for key, value in frozen.system_attrs.items() if key.startswith("completed")
         }
 
-    def _frozen(self, outcome: Outcome) -> FrozenTrial:
-        state = STATES[outcome.state]
+    def _frozen(self, outcome: Outcome) -> "FrozenTrial":
+        state, value = _ending(outcome)
         return optuna.trial.create_trial(
             state=state,
-            value=outcome.objective if state is TrialState.COMPLETE else None,
+            value=value,
             params=dict(outcome.values),
             distributions=self.space,
             intermediate_values=outcome.reported,
             system_attrs=outcome.marks,
         )
+
+
+def _ending(outcome: Outcome) -> "tuple[TrialState, float | None]":
+    """Return state and value as Optuna takes them; a value only of a trial that went to its end."""
+    state = optuna.trial.TrialState[STATES[outcome.state]]
+    return state, outcome.objective if outcome.state == "complete" else None

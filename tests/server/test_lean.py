@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-HEAVY = ["alembic", "duckdb", "h5py", "pandas", "psycopg", "pyarrow.parquet", "scipy"]
+HEAVY = ["alembic", "duckdb", "h5py", "optuna", "pandas", "psycopg", "pyarrow.parquet", "scipy"]
 HEAVY += ["sympy", "torch._dynamo"]
 
 

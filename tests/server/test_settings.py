@@ -87,6 +87,7 @@ def test_a_worker_keeps_its_memory_unless_told_otherwise(monkeypatch: pytest.Mon
 
     assert environment["MALLOC_MMAP_MAX_"] == "0"
     assert environment["MALLOC_ARENA_MAX"] == "1"
+    assert environment["ARROW_DEFAULT_MEMORY_POOL"] == "system"
     assert environment["MALLOC_TOP_PAD_"] == "1"
     assert not is_worker_environment()
     for name, value in environment.items():
