@@ -180,15 +180,17 @@ def tiling(x: Tensor, u_PCK: Tensor, margins: Margins) -> Tiling:
 def convolved(x: Tensor, u_PCK: Tensor, bias: Tensor | None, margins: Margins) -> Tensor:
     """Return the convolution (N, K, H', W') of images (N, C, H, W) with turned filters."""
     cut = tiling(x, u_PCK, margins)
-    y_NTQUQK = x.new_empty(len(x), cut.down, TILE, cut.across, TILE, u_PCK.shape[2])
+    size = (len(x), u_PCK.shape[2], cut.down * TILE, cut.across * TILE)
+    order = torch.channels_last
+    y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=order)
+    y_NTQUQK = y.permute(0, 2, 3, 1).unflatten(2, (-1, TILE)).unflatten(1, (-1, TILE))
     x_NHWC = x.permute(0, 2, 3, 1)
     parts = (torch.split(each, cut.at_a_time) for each in (x_NHWC, y_NTQUQK))
     for part, result in zip(*parts, strict=True):
         result.copy_(cut.pixels(torch.bmm(cut.tiles(part), u_PCK)))
         if bias is not None:
             result.add_(bias)
-    y_NHWK = y_NTQUQK.flatten(3, 4).flatten(1, 2)[:, : cut.rows, : cut.columns]
-    return y_NHWK.permute(0, 3, 1, 2)
+    return y[:, :, : cut.rows, : cut.columns] if any(cut.beyond) else y
 
 
 def convolve_in_tiles(x: Tensor, weight: Tensor, bias: Tensor | None, margins: Margins) -> Tensor:
@@ -214,7 +216,10 @@ class _TiledConvolution(torch.autograd.Function):
         """Return the convolution."""
         ctx.save_for_backward(x, weight)
         ctx.margins = margins
-        return convolved(x, turned_filters(weight), bias, margins)
+        u_PCK = turned_filters(weight)
+        y = convolved(x, u_PCK, bias, margins)
+        # activations overwrite it, which torch forbids where it is a part of something else
+        return y.clone() if any(tiling(x, u_PCK, margins).beyond) else y
 
     @staticmethod
     @once_differentiable

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 import engine.modules.tiles as tiles
+from engine.layers.activations import rectifier
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.tiles import convolve_in_tiles
 from engine.modules.winograd import WinogradConvolution2d
@@ -173,3 +174,18 @@ def test_gradients_of_gradients_are_refused() -> None:
 
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 8), (7, 3)])
+def test_an_activation_may_overwrite_what_is_trained(size: tuple[int, int]) -> None:
+    """Tiles give the output, or more than that, of which it is a part."""
+    plain = convolution(3, size, 3, None)
+    plain.activation = rectifier
+    x = torch.randn(64, 3, *size, generator=torch.Generator().manual_seed(1))
+    gradients = []
+    for plain.in_tiles in (True, False):
+        loss = plain(x).square().sum()
+        gradients.append(torch.autograd.grad(loss, list(plain.parameters())))
+
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-2, rtol=1e-4)
