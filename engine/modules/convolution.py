@@ -8,7 +8,9 @@ from torch.nn import functional
 
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
+from engine.modules.strips import Strips
 from engine.modules.tiles import convolve_in_tiles, has_many_tiles
+from engine.modules.trained_strips import convolve_in_strips, has_many_strips
 from engine.padding import Axis
 from engine.shapes import Shape
 
@@ -83,10 +85,13 @@ class Convolution2d(Finish):
         in_tiles: compute mini-batches with many tiles in Winograd's form, training too; it is off
             in a new module and for convolutions whose filters are 3 x 3 and neither strided,
             dilated nor grouped.
+        in_strips: how images are cut where mini-batches with many strips are computed in those,
+            training too; None in a new module.
     """
 
     bias: Tensor | None
     in_tiles = False
+    in_strips: Strips | None = None
 
     def __init__(
         self,
@@ -112,6 +117,8 @@ class Convolution2d(Finish):
         if self.in_tiles and has_many_tiles(x, self.padding.margins):
             y = convolve_in_tiles(x, weight, self.bias, self.padding.margins)
             return self.finish(y)
+        if self.in_strips is not None and has_many_strips(x, self.in_strips):
+            return self.finish(convolve_in_strips(x, weight, self.bias, self.in_strips))
         if self.padding.explicit is not None:
             x = functional.pad(x, self.padding.explicit)
         if self.columns_as_maps:

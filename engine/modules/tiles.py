@@ -183,7 +183,7 @@ def convolved(x: Tensor, u_PCK: Tensor, bias: Tensor | None, margins: Margins) -
     size = (len(x), u_PCK.shape[2], cut.down * TILE, cut.across * TILE)
     order = torch.channels_last
     y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=order)
-    y_NTQUQK = y.permute(0, 2, 3, 1).unflatten(2, (-1, TILE)).unflatten(1, (-1, TILE))
+    y_NTQUQK = y.permute(0, 2, 3, 1).view(len(x), cut.down, TILE, cut.across, TILE, -1)
     x_NHWC = x.permute(0, 2, 3, 1)
     parts = (torch.split(each, cut.at_a_time) for each in (x_NHWC, y_NTQUQK))
     for part, result in zip(*parts, strict=True):

@@ -30,7 +30,7 @@ from engine.layers.base import BuildOptions, Target
 from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.output import Output
-from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d
+from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
 from engine.modules.winograd import WinogradConvolution2d
 from tests.engine.sequence_models import recurrent
 

@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import cut_in_strips, fold_batch_norm, quicken, train_in_tiles
+from engine.compile.passes import (
+    cut_in_strips,
+    fold_batch_norm,
+    quicken,
+    train_with_fewer_products,
+    trains_in_strips,
+)
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -14,11 +20,12 @@ from engine.layers.merge import Residual
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
-from engine.modules.convolution import Convolution2d
+from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import SlicedMaximum
-from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d
+from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
 from engine.modules.winograd import WinogradConvolution2d
+from engine.padding import plan_convolution
 
 IMAGES = torch.rand(5, 2, 6, 6, generator=seeded(3))
 
@@ -117,9 +124,11 @@ def test_normalised_inputs_are_not_folded() -> None:
 WIDE = Convolution(n_filters=128, width=3, act="IDENTITY")
 
 
-def convolving(*layers: tuple[str, Convolution | Pooling]) -> CompiledModel:
-    """Return a network of layers one behind the other over 128 maps of 6 x 6."""
-    graph = Graph("net").add("data", Input(n_channels=128, width=6, height=6))
+def convolving(
+    *layers: tuple[str, Convolution | Pooling], maps: int = 128, side: int = 6
+) -> CompiledModel:
+    """Return a network of layers one behind the other over square maps."""
+    graph = Graph("net").add("data", Input(n_channels=maps, width=side, height=side))
     last = "data"
     for name, layer in layers:
         graph = graph.add(name, layer, [last])
@@ -225,7 +234,7 @@ def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:
         ("large", Convolution(n_filters=128, width=5)),
     )
 
-    train_in_tiles(model)
+    train_with_fewer_products(model)
 
     tiled = [
         node.name
@@ -233,6 +242,35 @@ def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:
         if getattr(model.module.get_submodule(f"layer_{node.id}"), "in_tiles", False)
     ]
     assert tiled == ["wide"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns", "expected"),
+    [
+        ((50, 20, 5, 5), 8, True),  # LeNet's
+        ((50, 20, 5, 5), 14, False),  # a fourth strip gives two columns, and two beyond the edge
+        ((64, 32, 5, 5), 8, False),  # maps and filters fill registers
+        ((50, 20, 3, 3), 8, False),
+        ((50, 3, 5, 5), 8, False),
+        ((50, 20, 4, 4), 8, False),
+    ],
+)
+def test_a_convolution_is_trained_in_strips_where_maps_and_filters_fill_no_registers(
+    shape: tuple[int, int, int, int],
+    columns: int,
+    expected: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    axis = plan_convolution(columns + shape[3] - 1, shape[3], 1, 0)
+    module = Convolution2d(shape, Windows(axis, axis), None, None, bias=True)
+
+    assert trains_in_strips(module) == expected
+
+
+def test_a_convolution_with_a_stride_is_not_trained_in_strips() -> None:
+    axis = plan_convolution(12, 5, 2, 0)
+    module = Convolution2d((50, 20, 5, 5), Windows(axis, axis), None, None, bias=True)
+
+    assert not trains_in_strips(module)
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,8 @@ def test_an_activation_may_overwrite_what_is_trained(size: tuple[int, int]) -> N
     plain.activation = rectifier
     x = torch.randn(64, 3, *size, generator=torch.Generator().manual_seed(1))
     gradients = []
-    for plain.in_tiles in (True, False):
+    for in_tiles in (True, False):
+        plain.in_tiles = in_tiles
         loss = plain(x).square().sum()
         gradients.append(torch.autograd.grad(loss, list(plain.parameters())))
 

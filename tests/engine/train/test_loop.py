@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 from unittest.mock import Mock
@@ -6,17 +6,20 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import engine.modules.convolution as convolution
-from engine.compile.lower import compile_graph
+from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.batches import ResidentSource, StreamingSource
 from engine.data.columns import Columns
 from engine.data.encode import Encoder
+from engine.devices import seeded
 from engine.errors import Cancelled, TrainingError
 from engine.fast_paths import NONE, FastPath, FastPaths
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions, Target
+from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.output import Output
 from engine.modules.tiles import convolve_in_tiles
@@ -386,30 +389,55 @@ def test_the_losses_of_several_task_layers_are_added() -> None:
     assert [parameter.item() for parameter in model.parameters()] == [1.0, 1.0]
 
 
+def in_tiles() -> tuple[CompiledModel, Tensor]:
+    """Return a network with a convolution in tiles, and the 16 images that have 64 of them."""
+    return convolving(("wide", Convolution(n_filters=128, width=3))), torch.rand(
+        16, 128, 6, 6, generator=seeded(4)
+    )
+
+
+def in_strips() -> tuple[CompiledModel, Tensor]:
+    """Return a network with a convolution in strips, and the 64 images that have 128 of them."""
+    model = convolving(
+        ("maps", Convolution(n_filters=20, width=1)),
+        ("strips", Convolution(n_filters=50, width=5, padding=0)),
+        maps=1,
+        side=12,
+    )
+    return model, torch.rand(64, 1, 12, 12, generator=seeded(4))
+
+
 @pytest.mark.parametrize(
     ("without", "precision", "expected"),
     [(NONE, "FP32", True), (frozenset({"winograd"}), "FP32", False), (NONE, "FP16", False)],
 )
-def test_convolutions_over_many_maps_train_in_tiles(
+@pytest.mark.parametrize(
+    ("name", "make"), [("convolve_in_tiles", in_tiles), ("convolve_in_strips", in_strips)]
+)
+def test_convolutions_train_with_fewer_products_where_they_gain(
+    name: str,
+    make: Callable[[], tuple[CompiledModel, Tensor]],
     without: FastPaths,
     precision: Precision,
     expected: bool,  # noqa: FBT001 - parametrised
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The weights are those of torch's own convolutions, to rounding; 16 images have 64 tiles."""
-    images = torch.rand(16, 128, 6, 6, generator=torch.Generator().manual_seed(4))
-    source = ResidentSource({"data": images}, {"out": torch.arange(16) % 3})
-    tiled = Mock(wraps=convolve_in_tiles)
-    monkeypatch.setattr(convolution, "convolve_in_tiles", tiled)
+    """The weights are those of torch's own convolutions, to rounding."""
+    used = Mock(wraps=getattr(convolution, name))
+    monkeypatch.setattr(convolution, name, used)
     found = []
     for each in (without, frozenset[FastPath]({"winograd"})):
-        model = convolving(("wide", WIDE))
+        model, images = make()
+        rows = len(images)
+        source = ResidentSource({"data": images}, {"out": torch.arange(rows) % 3})
         options = optimizer("MOMENTUM", rate=0.1, max_epochs=3)
-        trainer = Trainer(model, options, source, batch_rows=16, without=each, precision=precision)
+        trainer = Trainer(
+            model, options, source, batch_rows=rows, without=each, precision=precision
+        )
         trainer.run()
         found.append(torch.cat([weight.detach().flatten() for weight in model.parameters()]))
 
-    assert tiled.call_count == (3 if expected else 0)
+    assert used.call_count == (3 if expected else 0)
     torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
 
 

@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from engine.devices import seeded
 from engine.modules.convolution import Convolution2d, Windows
-from engine.modules.strips import OneMapConvolution2d, RowWinogradConvolution2d, strip_width
+from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
+from engine.modules.strips import strip_width
 from engine.padding import Sides, plan_convolution
 from tests.engine.modules.convolutions import convolution, directly
 
