@@ -18,9 +18,25 @@ MAPS_AXES = 4
 
 
 def flat(sources: tuple[Tensor, ...]) -> Tensor:
-    """Return all values of each row side by side, maps in order channel, row, column."""
+    """Return all values of each row side by side, maps in order channel, row, column.
+
+    Gradients of maps come back in the order in which these lie: a maximum that gets its gradient in
+    another one copies all that it looked at.
+    """
+    for source in sources:
+        if source.requires_grad and _lies_channels_last(source):
+            source.register_hook(_channels_last)  # type: ignore[no-untyped-call]
     rows = [source.flatten(1) for source in sources]
     return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
+
+
+def _lies_channels_last(x: Tensor) -> bool:
+    is_maps = x.dim() == MAPS_AXES and not x.is_contiguous()
+    return is_maps and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def steps_of(sources: tuple[Tensor, ...]) -> Tensor:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engine.devices import seeded
 from engine.errors import LayerError
 from engine.layers.base import BuildOptions
 from engine.layers.convolution import Convolution
@@ -51,6 +52,17 @@ def test_the_memory_order_of_images_does_not_matter() -> None:
     other = images.contiguous(memory_format=torch.channels_last)
 
     torch.testing.assert_close(module(other), module(images))
+
+
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+def test_gradients_of_maps_come_back_in_their_order(order: torch.memory_format) -> None:
+    module = built(FullyConnected(n=3), (2, 4, 5))
+    x = torch.randn(6, 2, 4, 5, generator=seeded(1)).contiguous(memory_format=order)
+    x.requires_grad_()
+
+    (found,) = torch.autograd.grad(module(x).sum(), [x])
+
+    assert found.is_contiguous(memory_format=order)
 
 
 def test_several_sources_lie_side_by_side_in_their_order() -> None:
