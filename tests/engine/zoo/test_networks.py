@@ -1,10 +1,16 @@
 """What architectures do besides counting: shapes, forward passes, choices that do not fit."""
 
+from collections.abc import Callable
+from unittest.mock import Mock
+
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
-from engine.compile.lower import compile_graph
+import engine.modules.convolution as convolution
+from engine.compile.lower import CompiledModel, compile_graph
+from engine.compile.passes import train_with_fewer_products
 from engine.devices import seeded
 from engine.errors import GraphError, ShapeError
 from engine.graph.infer import account, bind, check_trainable
@@ -138,6 +144,48 @@ def test_an_architecture_runs_forward(name: str, choices: dict[str, object]) -> 
 
     assert out.shape[1:] == graph.shapes["out"]
     assert out.isfinite().all()
+
+
+def gradients(graph: Graph, rows: int, change: Callable[[CompiledModel], None]) -> list[Tensor]:
+    """Return those of a sum of the output in float64, after a change of the model."""
+    kind, size = KINDS.get(graph.node("out").layer.type, ("nominal", 2))
+    bound = bind(graph, {}, {"out": Target(kind, size)})
+    model = compile_graph(bound, BuildOptions(), generator=seeded(1))
+    model.to(torch.device("cpu"), channels_last=True)
+    model.module.double()
+    change(model)
+    (source,) = (node.name for node in graph.nodes if isinstance(node.layer, Input))
+    images = torch.rand(rows, *(graph.shapes[source] or ()), generator=seeded(2)).double()
+    out = model({source: images})["out"]
+    total = (out * torch.rand(out.shape, generator=seeded(3))).sum()
+    return list(torch.autograd.grad(total, model.parameters("weights")))
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "rows", "form"),
+    [
+        ("lenet", {}, 64, "convolve_in_strips"),
+        ("tinyyolov2", {"size": 128}, 16, "convolve_in_tiles"),
+    ],
+)
+def test_gradients_with_fewer_products_are_those_of_the_architecture(
+    name: str,
+    choices: dict[str, object],
+    rows: int,
+    form: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph = ZOO[name].build(**choices)
+    used = Mock(wraps=getattr(convolution, form))
+    monkeypatch.setattr(convolution, form, used)
+
+    plain = gradients(graph, rows, lambda _: None)
+    assert not used.called
+    found = gradients(graph, rows, train_with_fewer_products)
+
+    assert used.called
+    for mine, theirs in zip(found, plain, strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_the_text_network_runs_on_vectors_and_on_ids() -> None:
