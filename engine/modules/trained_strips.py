@@ -25,8 +25,9 @@ from torch.nn import functional
 from engine.modules.strips import Strips
 from engine.modules.transforms import matrices
 
-PASS_VALUES = 2_000_000
-"""Values of V and M that are computed at a time, so that they stay in the caches; measured."""
+PASS_VALUES = 8_000_000
+"""Values of V and M that are computed at a time, 32 MB. Fewer would stay in the caches and yet gain
+nothing, and lose where threads wait long for one another; measured."""
 
 MANY_STRIPS = 128
 """Least strips of a mini-batch with which turning filters and their gradients pays; measured."""
@@ -185,7 +186,7 @@ class _StripConvolution(torch.autograd.Function):
         order = torch.channels_last
         y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=order)
         y_NJTQK = y.permute(0, 2, 3, 1).view(len(x), form.rows, -1, strips.gives, filters)
-        kept = []
+        keeps, kept = ctx.needs_input_grad[1], []
         parts = (torch.split(each, form.at_a_time) for each in (x, y_NJTQK))
         for part, result in zip(*parts, strict=True):
             v = form.cut(part)
@@ -194,8 +195,9 @@ class _StripConvolution(torch.autograd.Function):
                 result.copy_(columns)
             else:
                 torch.add(columns, bias, out=result)
-            kept.append(v)
-        ctx.save_for_backward(weight, u, *(kept if ctx.needs_input_grad[1] else []))
+            if keeps:
+                kept.append(v)
+        ctx.save_for_backward(weight, u, *kept)
         ctx.form, ctx.width = form, x.shape[3]
         if not strips.beyond:
             return y
