@@ -6,6 +6,7 @@ and before all else (-2**2 is -4), and ``not`` is such a sign.
 Source: the SAS FCMP procedure and SAS expressions (groups of operators).
 """
 
+from functools import cache
 from typing import NoReturn
 
 from lark import Lark, Token, UnexpectedInput
@@ -100,7 +101,10 @@ SHOWN = {"NAME": "a name", "NUMBER": "a number", "$END": "the end"}
 OPERATORS = {"&", "|", "and", "or"}
 RELATIONS = {"=", "<", ">", "eq", "ne", "lt", "le", "gt", "ge", "*", "/", "+", "-"}
 
-_PARSER = Lark(GRAMMAR, parser="lalr", transformer=Reader(), maybe_placeholders=True)
+
+@cache
+def _parser() -> Lark:
+    return Lark(GRAMMAR, parser="lalr", transformer=Reader(), maybe_placeholders=True)
 
 
 def parse(text: str, subject: str = "function") -> Definition:
@@ -119,7 +123,7 @@ def parse(text: str, subject: str = "function") -> Definition:
             expected=MOST_CHARACTERS,
         )
     try:
-        tree = _PARSER.parse("".join(c.lower() if c.isascii() else c for c in text))
+        tree = _parser().parse("".join(c.lower() if c.isascii() else c for c in text))
     except TooDeep as error:
         raise LayerError(
             f"{subject} at {error.place} got more than {MOST_DEPTH} expressions or statements "
@@ -181,7 +185,7 @@ def _expected(error: UnexpectedInput) -> list[str]:
     else:
         assert isinstance(error, UnexpectedCharacters)  # noqa: S101 - the only other kind
         names = error.allowed
-    kinds = {terminal.name: terminal.pattern.value for terminal in _PARSER.terminals}
+    kinds = {terminal.name: terminal.pattern.value for terminal in _parser().terminals}
     shown = {SHOWN.get(name) or kinds.get(name, "") for name in names if name[:2] != "__"}
     if shown >= OPERATORS:
         shown = {"an operator", *shown} - OPERATORS - RELATIONS
