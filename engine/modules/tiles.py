@@ -12,16 +12,15 @@ Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 201
 """
 
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from engine.modules.transforms import matrices
+from engine.modules.transforms import Transforms, transforms
 
 TILE = 4
 """Pixels of the output, down and across, that one tile gives."""
@@ -42,34 +41,15 @@ Margins = tuple[int, int, int, int]
 """Zeros around an image: left, right, top and bottom."""
 
 
-class Transforms(NamedTuple):
-    """Kronecker squares of the three matrices.
-
-    Attributes:
-        into_tiles: of Bᵀ, (P, P).
-        of_filters: of G, (P, 9).
-        into_pixels: of Aᵀ, (Q, P).
-    """
-
-    into_tiles: Tensor
-    of_filters: Tensor
-    into_pixels: Tensor
-
-
-@cache
-def transforms(dtype: torch.dtype) -> Transforms:
-    """Return the transforms in a type of numbers, computed in float64.
-
-    Whoever asks first, they can be used in training.
-    """
-    with torch.inference_mode(mode=False):
-        return Transforms(*(torch.kron(each, each).to(dtype) for each in matrices(TILE, SIDE)))
+def squares(dtype: torch.dtype) -> Transforms:
+    """Return the transforms of tiles in a type of numbers; S is 9."""
+    return transforms(TILE, SIDE, dtype, of_tiles=True)
 
 
 def turned_filters(weight: Tensor) -> Tensor:
     """Return filters (K, C, 3, 3) in the form of the products, (P, C, K)."""
     g_9CK = weight.permute(2, 3, 1, 0).flatten(0, 1)
-    u_P = transforms(weight.dtype).of_filters @ g_9CK.flatten(1)
+    u_P = squares(weight.dtype).of_filters @ g_9CK.flatten(1)
     return u_P.view(-1, *g_9CK.shape[1:])
 
 
@@ -111,12 +91,12 @@ class Tiling:
         around = [0, 0, left, right + beside, top, bottom + below]
         d_NTUCPP = seen_by_tiles(functional.pad(x_NHWC, around))
         d_PNTUC = d_NTUCPP.permute(4, 5, 0, 1, 2, 3).flatten(0, 1)
-        v_P = transforms(x_NHWC.dtype).into_tiles @ d_PNTUC.flatten(1)
+        v_P = squares(x_NHWC.dtype).into_products @ d_PNTUC.flatten(1)
         return v_P.view(len(v_P), -1, x_NHWC.shape[3])
 
     def pixels(self, m_PNK: Tensor) -> Tensor:
         """Return what products (P, N T U, K) give, (N, T, 4, U, 4, K)."""
-        y_Q = transforms(m_PNK.dtype).into_pixels @ m_PNK.flatten(1)
+        y_Q = squares(m_PNK.dtype).into_outputs @ m_PNK.flatten(1)
         y_QQNTUK = y_Q.view(TILE, TILE, -1, self.down, self.across, m_PNK.shape[2])
         return y_QQNTUK.permute(2, 3, 0, 4, 1, 5)
 
@@ -128,13 +108,13 @@ class Tiling:
         rows, *_, filters = y_NHWK.shape
         y_NTQUQK = y_NHWK.reshape(rows, self.down, TILE, self.across, TILE, filters)
         y_QQNTUK = y_NTQUQK.permute(2, 4, 0, 1, 3, 5)
-        m_P = transforms(y_NHWK.dtype).into_pixels.T @ y_QQNTUK.reshape(TILE * TILE, -1)
+        m_P = squares(y_NHWK.dtype).into_outputs.T @ y_QQNTUK.reshape(TILE * TILE, -1)
         return m_P.view(len(m_P), -1, filters)
 
     def images(self, v_PNC: Tensor, x_NHWC: Tensor) -> None:
         """Write the gradients of images, of those of V: tiles add up where they overlap."""
         rows, height, width, maps = x_NHWC.shape
-        d_P = transforms(v_PNC.dtype).into_tiles.T @ v_PNC.flatten(1)
+        d_P = squares(v_PNC.dtype).into_products.T @ v_PNC.flatten(1)
         d_PPNTUC = d_P.view(REACH, REACH, rows, self.down, self.across, maps)
         d_NTUCPP = d_PPNTUC.permute(2, 3, 4, 5, 0, 1)
         more = REACH - TILE
@@ -254,6 +234,6 @@ class _TiledConvolution(torch.autograd.Function):
 
 def _of_filters(of_u_PCK: Tensor, weight: Tensor) -> Tensor:
     """Return the gradients of filters, laid as these, of those of their turned form."""
-    g_9 = transforms(weight.dtype).of_filters.T @ of_u_PCK.flatten(1)
+    g_9 = squares(weight.dtype).of_filters.T @ of_u_PCK.flatten(1)
     g_33CK = g_9.view(SIDE, SIDE, *of_u_PCK.shape[1:])
     return torch.empty_like(weight).copy_(g_33CK.permute(3, 2, 0, 1))

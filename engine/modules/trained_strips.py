@@ -14,8 +14,7 @@ Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 201
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +22,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from engine.modules.strips import Strips
-from engine.modules.transforms import matrices
+from engine.modules.transforms import Transforms, transforms
 
 PASS_VALUES = 8_000_000
 """Values of V and M that are computed at a time, 32 MB. Fewer would stay in the caches and yet gain
@@ -31,30 +30,6 @@ nothing, and lose where threads wait long for one another; measured."""
 
 MANY_STRIPS = 128
 """Least strips of a mini-batch with which turning filters and their gradients pays; measured."""
-
-
-class Transforms(NamedTuple):
-    """The three matrices.
-
-    Attributes:
-        into_products: Bᵀ, (P, P).
-        of_filters: G, (P, S).
-        into_columns: Aᵀ, (Q, P).
-    """
-
-    into_products: Tensor
-    of_filters: Tensor
-    into_columns: Tensor
-
-
-@cache
-def transforms(gives: int, side: int, dtype: torch.dtype) -> Transforms:
-    """Return the transforms in a type of numbers, computed in float64.
-
-    Whoever asks first, they can be used in training.
-    """
-    with torch.inference_mode(mode=False):
-        return Transforms(*(each.to(dtype) for each in matrices(gives, side)))
 
 
 @dataclass(frozen=True)
@@ -139,7 +114,7 @@ class Form:
 
     def columns(self, m_JPBK: Tensor, rows: int) -> Tensor:
         """Return what the products of so many images give, (N, J, T, Q, K)."""
-        y_JQ = torch.matmul(self.transforms.into_columns, m_JPBK.flatten(2))
+        y_JQ = torch.matmul(self.transforms.into_outputs, m_JPBK.flatten(2))
         y_JQNTK = y_JQ.view(*y_JQ.shape[:2], rows, -1, self.filters)
         return y_JQNTK.permute(2, 0, 3, 1, 4)
 
@@ -150,7 +125,7 @@ class Form:
             y_NJWK = functional.pad(y_NJWK, [0, 0, 0, self.strips.beyond])
         y_NJTQK = y_NJWK.reshape(len(y), self.rows, -1, self.strips.gives, self.filters)
         y_Q = y_NJTQK.permute(3, 0, 2, 1, 4).reshape(self.strips.gives, -1)
-        m_P = self.transforms.into_columns.T @ y_Q
+        m_P = self.transforms.into_outputs.T @ y_Q
         return m_P.view(len(m_P), -1, self.rows * self.filters)
 
 

@@ -9,6 +9,9 @@ Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 201
 Winograd, "Arithmetic complexity of computations", 1980.
 """
 
+from functools import cache
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -29,7 +32,7 @@ efficient point selection", 2022.
 """
 
 
-def matrices(outputs: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+def matrices(outputs: int, side: int) -> tuple[Tensor, ...]:
     """Return Bᵀ (P, P), G (P, S) and Aᵀ (Q, P) of F(Q, S), P = Q + S - 1, in float64.
 
     Args:
@@ -39,6 +42,41 @@ def matrices(outputs: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
     products = outputs + side - 1
     inverse = torch.linalg.inv(_values(products, products))
     return inverse.T, _values(products, side), _values(products, outputs).T
+
+
+class Transforms(NamedTuple):
+    """The three matrices, of tiles their Kronecker squares.
+
+    Attributes:
+        into_products: Bᵀ, (P, P).
+        of_filters: G, (P, S).
+        into_outputs: Aᵀ, (Q, P).
+    """
+
+    into_products: Tensor
+    of_filters: Tensor
+    into_outputs: Tensor
+
+
+@cache
+def transforms(
+    outputs: int, side: int, dtype: torch.dtype, *, of_tiles: bool = False
+) -> Transforms:
+    """Return the matrices in a type of numbers, computed in float64.
+
+    Whoever asks first, they can be used in training.
+
+    Args:
+        outputs: Q.
+        side: S.
+        dtype: the type.
+        of_tiles: along both axes at once: squares, so that P, Q and S are those of an axis squared.
+    """
+    with torch.inference_mode(mode=False):
+        found = matrices(outputs, side)
+        if of_tiles:
+            found = tuple(torch.kron(each, each) for each in found)
+        return Transforms(*(each.to(dtype) for each in found))
 
 
 def _values(products: int, coefficients: int) -> Tensor:

@@ -8,6 +8,7 @@ import engine.modules.tiles as tiles
 from engine.layers.activations import rectifier
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.tiles import convolve_in_tiles
+from engine.modules.transforms import transforms
 from engine.modules.winograd import WinogradConvolution2d
 from engine.padding import Axis, Sides, plan_convolution
 from tests.engine.modules.convolutions import convolution, directly
@@ -160,11 +161,11 @@ def test_training_is_tiled_where_a_mini_batch_has_many_tiles(
 
 
 def test_transforms_that_scoring_asked_for_first_can_be_trained_with() -> None:
-    tiles.transforms.cache_clear()
+    transforms.cache_clear()
     with torch.inference_mode():
         WinogradConvolution2d(convolution(3, (4, 4), 3, 1))(torch.ones(1, 3, 4, 4))
 
-    assert not any(each.is_inference() for each in tiles.transforms(torch.float32))
+    assert not any(each.is_inference() for each in tiles.squares(torch.float32))
 
 
 def test_gradients_of_gradients_are_refused() -> None:
