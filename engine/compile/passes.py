@@ -12,7 +12,7 @@ from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
 from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d, strips
-from engine.modules.strips import strip_width
+from engine.modules.strips import Strips, strip_width
 from engine.modules.tiles import SIDE
 from engine.modules.winograd import WinogradConvolution2d
 
@@ -27,12 +27,9 @@ STRIP_SIDES = (3, 5, 7)
 SAVED_FOR_TURNED = 12
 """Multiplications that it must save for each of those that its transforms would take as products
 of matrices: it gains with 48 maps and filters of 3 x 3, and loses with 32; measured."""
-PRODUCT_TIME = 1.8
-TURN_TIME = 20
-"""Times of a multiplication in the products and in the transforms of strips that are trained, for
-each of one in a direct convolution whose maps and filters fill the registers; measured."""
-GAIN = 1.15
-"""How much quicker training in strips must be by this reckoning."""
+TRAINED_SIDE = 5
+MANY_FILTERS = 40
+"""Side and least number of filters with which strips gain in training; measured."""
 SMALL = 3
 """Longest side of a window whose maximum is taken slice by slice; measured."""
 
@@ -190,26 +187,18 @@ def train_with_fewer_products(model: CompiledModel) -> None:
     for module in model.module.modules():
         if isinstance(module, Convolution2d):
             module.in_tiles = fits_tiles(module, MANY_TRAINED_MAPS)
-            if not module.in_tiles and trains_in_strips(module):
-                side = module.weight.shape[3]
-                module.in_strips = strips(module, strip_width(side, module.columns))
+            module.in_strips = gaining_strips(module)
 
 
-def trains_in_strips(module: Convolution2d) -> bool:
-    """Return whether training in strips is quicker than a convolution as the libraries do it.
+def gaining_strips(module: Convolution2d) -> Strips | None:
+    """Return how images are cut where training in strips is the quicker way; None: it is not.
 
-    These take maps and filters 16 at a time, and lose where there are 20 and 50; but for the first
-    layers, of one map or three, they have ways of their own.
+    The libraries take filters 16 at a time, and lose where there are 50. Columns that the last
+    strip gives beyond the output take the gain away.
     """
-    filters, maps, height, side = module.weight.shape
-    if not slides(module) or side not in STRIP_SIDES or maps < REGISTER_VALUES // 2:
-        return False
+    filters, _, height, side = module.weight.shape
+    fits = height == side == TRAINED_SIDE and gains_by_rows(module)
+    if not fits or filters < MANY_FILTERS or filters % REGISTER_VALUES == 0:
+        return None
     cut = strips(module, strip_width(side, module.columns))
-    of_pixel = cut.looks_at * cut.across / module.columns
-    turned = (maps + filters) * cut.looks_at * of_pixel
-    in_strips = PRODUCT_TIME * maps * filters * height * of_pixel + TURN_TIME * turned
-    return _filling(maps) * _filling(filters) * height * side >= GAIN * in_strips
-
-
-def _filling(maps: int) -> int:
-    return -(-maps // REGISTER_VALUES) * REGISTER_VALUES
+    return None if cut.beyond else cut

@@ -5,9 +5,9 @@ from engine.compile.lower import CompiledModel, compile_graph
 from engine.compile.passes import (
     cut_in_strips,
     fold_batch_norm,
+    gaining_strips,
     quicken,
     train_with_fewer_products,
-    trains_in_strips,
 )
 from engine.devices import seeded
 from engine.graph.infer import bind
@@ -24,6 +24,7 @@ from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import SlicedMaximum
 from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
+from engine.modules.strips import Strips
 from engine.modules.winograd import WinogradConvolution2d
 from engine.padding import plan_convolution
 
@@ -245,32 +246,32 @@ def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "columns", "expected"),
+    ("shape", "size", "stride", "padding", "expected"),
     [
-        ((50, 20, 5, 5), 8, True),  # LeNet's
-        ((50, 20, 5, 5), 14, False),  # a fourth strip gives two columns, and two beyond the edge
-        ((64, 32, 5, 5), 8, False),  # maps and filters fill registers
-        ((50, 20, 3, 3), 8, False),
-        ((50, 3, 5, 5), 8, False),
-        ((50, 20, 4, 4), 8, False),
+        ((50, 20, 5, 5), 12, 1, 0, True),  # LeNet's
+        ((50, 20, 5, 5), 14, 1, 0, False),  # a third strip gives two columns beyond the edge
+        ((50, 20, 5, 5), 12, 1, 2, True),
+        ((50, 20, 5, 5), 12, 2, 0, False),
+        ((64, 20, 5, 5), 12, 1, 0, False),  # filters fill registers
+        ((20, 50, 5, 5), 12, 1, 0, False),  # few filters
+        ((50, 3, 5, 5), 12, 1, 0, False),  # few maps
+        ((100, 100, 3, 3), 10, 1, 0, False),
     ],
 )
-def test_a_convolution_is_trained_in_strips_where_maps_and_filters_fill_no_registers(
+def test_a_convolution_is_trained_in_strips_where_its_filters_fill_no_registers(
     shape: tuple[int, int, int, int],
-    columns: int,
+    size: int,
+    stride: int,
+    padding: int,
     expected: bool,  # noqa: FBT001 - parametrised
 ) -> None:
-    axis = plan_convolution(columns + shape[3] - 1, shape[3], 1, 0)
+    axis = plan_convolution(size, shape[3], stride, padding)
     module = Convolution2d(shape, Windows(axis, axis), None, None, bias=True)
 
-    assert trains_in_strips(module) == expected
+    found = gaining_strips(module)
 
-
-def test_a_convolution_with_a_stride_is_not_trained_in_strips() -> None:
-    axis = plan_convolution(12, 5, 2, 0)
-    module = Convolution2d((50, 20, 5, 5), Windows(axis, axis), None, None, bias=True)
-
-    assert not trains_in_strips(module)
+    cut = Strips((padding, padding, padding, padding), 5, axis.out, 4)
+    assert found == (cut if expected else None)
 
 
 @pytest.mark.parametrize(
