@@ -157,9 +157,8 @@ def tiling(x: Tensor, u_PCK: Tensor, margins: Margins) -> Tiling:
     return Tiling(margins, rows, columns, max(1, values // of_image))
 
 
-def convolved(x: Tensor, u_PCK: Tensor, bias: Tensor | None, margins: Margins) -> Tensor:
+def convolved(x: Tensor, u_PCK: Tensor, bias: Tensor | None, cut: Tiling) -> Tensor:
     """Return the convolution (N, K, H', W') of images (N, C, H, W) with turned filters."""
-    cut = tiling(x, u_PCK, margins)
     size = (len(x), u_PCK.shape[2], cut.down * TILE, cut.across * TILE)
     order = torch.channels_last
     y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=order)
@@ -197,9 +196,10 @@ class _TiledConvolution(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.margins = margins
         u_PCK = turned_filters(weight)
-        y = convolved(x, u_PCK, bias, margins)
+        cut = tiling(x, u_PCK, margins)
+        y = convolved(x, u_PCK, bias, cut)
         # activations overwrite it, which torch forbids where it is a part of something else
-        return y.clone() if any(tiling(x, u_PCK, margins).beyond) else y
+        return y.clone() if any(cut.beyond) else y
 
     @staticmethod
     @once_differentiable

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from engine.modules.convolution import Convolution2d
 from engine.modules.finish import Finish
-from engine.modules.tiles import convolved, turned_filters
+from engine.modules.tiles import convolved, tiling, turned_filters
 
 
 class WinogradConvolution2d(Finish):
@@ -23,4 +23,5 @@ class WinogradConvolution2d(Finish):
         self.register_buffer("bias", None if plain.bias is None else plain.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.finish(convolved(x, self.weight, self.bias, self.margins))
+        cut = tiling(x, self.weight, self.margins)
+        return self.finish(convolved(x, self.weight, self.bias, cut))

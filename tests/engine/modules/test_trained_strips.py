@@ -1,23 +1,26 @@
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 import engine.modules.trained_strips as trained_strips
 from engine.devices import seeded
-from engine.layers.activations import rectifier
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.scored_strips import strips
 from engine.modules.strips import strip_width
 from engine.modules.trained_strips import convolve_in_strips, has_many_strips
 from engine.padding import Sides, plan_convolution
-from tests.engine.modules.convolutions import convolution
+from tests.engine.modules.convolutions import check_gradients, convolution, weight_gradients
 
 
 def in_strips(plain: Convolution2d, x: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return the convolution without its activation."""
     cut = strips(plain, strip_width(plain.weight.shape[3], plain.columns))
     return convolve_in_strips(x, plain.weight, bias, cut)
+
+
+def with_bias(plain: Convolution2d, x: Tensor) -> Tensor:
+    """Return it with its bias."""
+    return in_strips(plain, x, plain.bias)
 
 
 @pytest.fixture
@@ -37,24 +40,8 @@ def test_it_gives_what_torch_gives_and_its_gradients(
     padding: Sides,
     bias: bool,  # noqa: FBT001 - parametrised
 ) -> None:
-    """In float64, with an image a pass, and weights and gradients that lie in any order."""
-    plain = convolution(3, size, side, padding, bias=bias).double()
-    left, right, top, bottom = plain.padding.margins
-    generator = seeded(1)
-    x = torch.randn(3, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
-    wanted = [x, *plain.parameters()]
-    expected = functional.conv2d(
-        functional.pad(x, (left, right, top, bottom)), plain.weight, plain.bias
-    )
-    above = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
-    above = above.transpose(2, 3).contiguous().transpose(2, 3)
-
-    found = in_strips(plain, x, plain.bias)
-
-    torch.testing.assert_close(found, expected)
-    gradients = torch.autograd.grad(found, wanted, above)
-    for mine, theirs in zip(gradients, torch.autograd.grad(expected, wanted, above), strict=True):
-        torch.testing.assert_close(mine, theirs)
+    """With an image a pass."""
+    check_gradients(3, size, side, padding, with_bias, bias=bias)
 
 
 def test_filters_may_be_higher_than_wide() -> None:
@@ -111,15 +98,11 @@ def test_only_the_gradients_that_are_wanted_are_found() -> None:
 def test_an_activation_may_overwrite_what_is_trained(columns: int) -> None:
     """Strips give the output, or more than that, of which it is a part."""
     plain = convolution(3, (12, columns), 5)
-    plain.activation = rectifier
     x = torch.randn(64, 3, 12, columns, generator=seeded(1))
-    gradients = []
-    for cut in (strips(plain, 4), None):
-        plain.in_strips = cut
-        loss = plain(x).square().sum()
-        gradients.append(torch.autograd.grad(loss, list(plain.parameters())))
+    expected = weight_gradients(plain, x)
+    plain.in_strips = strips(plain, 4)
 
-    for mine, theirs in zip(*gradients, strict=True):
+    for mine, theirs in zip(weight_gradients(plain, x), expected, strict=True):
         torch.testing.assert_close(mine, theirs, atol=0.1, rtol=1e-4)
 
 

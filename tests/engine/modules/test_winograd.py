@@ -5,13 +5,17 @@ import torch
 from torch.nn import functional
 
 import engine.modules.tiles as tiles
-from engine.layers.activations import rectifier
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.tiles import convolve_in_tiles
 from engine.modules.transforms import transforms
 from engine.modules.winograd import WinogradConvolution2d
 from engine.padding import Axis, Sides, plan_convolution
-from tests.engine.modules.convolutions import convolution, directly
+from tests.engine.modules.convolutions import (
+    check_gradients,
+    convolution,
+    directly,
+    weight_gradients,
+)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 8), (7, 3)])
@@ -102,24 +106,12 @@ def test_gradients_are_those_torch_finds(
     padding: Sides,
     bias: bool,  # noqa: FBT001 - parametrised
 ) -> None:
-    """In float64, with an image a pass, and weights and gradients that lie in any order."""
-    plain = convolution(3, size, 3, padding, bias=bias).double()
-    left, right, top, bottom = plain.padding.margins
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(3, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
-    wanted = [x, *plain.parameters()]
-    expected = functional.conv2d(
-        functional.pad(x, (left, right, top, bottom)), plain.weight, plain.bias
-    )
-    above = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
-    above = above.transpose(2, 3).contiguous().transpose(2, 3)
+    """With an image a pass."""
 
-    found = convolve_in_tiles(x, plain.weight, plain.bias, plain.padding.margins)
+    def in_tiles(plain: Convolution2d, x: torch.Tensor) -> torch.Tensor:
+        return convolve_in_tiles(x, plain.weight, plain.bias, plain.padding.margins)
 
-    torch.testing.assert_close(found, expected)
-    gradients = torch.autograd.grad(found, wanted, above)
-    for mine, theirs in zip(gradients, torch.autograd.grad(expected, wanted, above), strict=True):
-        torch.testing.assert_close(mine, theirs)
+    check_gradients(3, size, 3, padding, in_tiles, bias=bias)
 
 
 @pytest.mark.parametrize(("trained", "products"), [("x", 1), ("weight", 1), ("bias", 0)])
@@ -181,13 +173,9 @@ def test_gradients_of_gradients_are_refused() -> None:
 def test_an_activation_may_overwrite_what_is_trained(size: tuple[int, int]) -> None:
     """Tiles give the output, or more than that, of which it is a part."""
     plain = convolution(3, size, 3, None)
-    plain.activation = rectifier
     x = torch.randn(64, 3, *size, generator=torch.Generator().manual_seed(1))
-    gradients = []
-    for in_tiles in (True, False):
-        plain.in_tiles = in_tiles
-        loss = plain(x).square().sum()
-        gradients.append(torch.autograd.grad(loss, list(plain.parameters())))
+    expected = weight_gradients(plain, x)
+    plain.in_tiles = True
 
-    for mine, theirs in zip(*gradients, strict=True):
+    for mine, theirs in zip(weight_gradients(plain, x), expected, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-2, rtol=1e-4)
