@@ -2,9 +2,11 @@
 # development tools: a virtual environment, then both distributions under the constraints.
 FROM python:3.12-slim AS build
 ARG TORCH_INDEX=""
+# Loops in C are compiled on the way (hatch_build.py); the image itself needs no compiler.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 RUN python3 -m venv .venv && .venv/bin/python -m pip install --quiet --upgrade pip
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY client client
 COPY server server
 COPY actions actions

@@ -22,7 +22,7 @@ from engine.graph.declaration import declared
 ENDING = ".so"
 """Of files that hold a frozen network."""
 
-GENERATION = 2
+GENERATION = 3
 """Of the ways in which networks are frozen; what was found out of an earlier one counts no more."""
 
 ABANDONED_S = 24 * 3600.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -9,17 +10,31 @@ from torch import Tensor, fx, nn
 from engine.compile.lower import CompiledModel
 from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
+from engine.modules.looped_tiling import has_loops
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
 from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d, strips
 from engine.modules.strips import Strips, strip_width
-from engine.modules.tiles import SIDE
+from engine.modules.tiling import SIDE
 from engine.modules.winograd import WinogradConvolution2d
 
-MANY_MAPS = 96
-"""Least maps and filters with which Winograd's form is the quicker one in scoring; measured."""
-MANY_TRAINED_MAPS = 128
-"""Least maps and filters with which it is in training, where filters are turned at every step."""
+
+class Least(NamedTuple):
+    """Least maps and filters with which convolutions in tiles are the quicker ones; measured.
+
+    Attributes:
+        looped: where there are loops that turn tiles.
+        otherwise: where products of matrices do.
+    """
+
+    looped: int
+    otherwise: int
+
+
+SCORED = Least(32, 96)
+TRAINED = Least(48, 128)
+"""In scoring, and in training, where filters are turned at every step."""
+
 REGISTER_VALUES = 16
 """Numbers of float32 in the widest registers."""
 STRIP_SIDES = (3, 5, 7)
@@ -117,7 +132,7 @@ def quicken(model: CompiledModel, *, in_tiles: bool = True) -> CompiledModel:
     def quick(module: nn.Module) -> nn.Module:
         if isinstance(module, Pooling2d) and gains_by_slices(module):
             return SlicedMaximum(module)
-        if in_tiles and isinstance(module, Convolution2d) and fits_tiles(module, MANY_MAPS):
+        if in_tiles and isinstance(module, Convolution2d) and gains_by_tiles(module, SCORED):
             return WinogradConvolution2d(module)
         return module
 
@@ -148,10 +163,19 @@ def gains_by_slices(module: Pooling2d) -> bool:
     return is_plain and module.is_inside and max(module.kernel) <= SMALL
 
 
-def fits_tiles(module: Convolution2d, maps: int) -> bool:
-    """Return whether a convolution has Winograd's form, and at least so many maps and filters."""
-    fits = slides(module) and module.weight.shape[2:] == (SIDE, SIDE)
-    return fits and min(module.weight.shape[:2]) >= maps
+def gains_by_tiles(module: Convolution2d, least: Least) -> bool:
+    """Return whether a convolution has Winograd's form, and enough maps and filters."""
+    filters, maps, *side = module.weight.shape
+    enough = least.looped if has_loops(maps, filters) else least.otherwise
+    return slides(module) and side == [SIDE, SIDE] and min(maps, filters) >= enough
+
+
+def has_wide_tiles(model: CompiledModel) -> bool:
+    """Return whether a model has convolutions that are in tiles whatever turns these."""
+    convolutions = (each for each in model.module.modules() if isinstance(each, Convolution2d))
+    return any(
+        gains_by_tiles(each, Least(SCORED.otherwise, SCORED.otherwise)) for each in convolutions
+    )
 
 
 def fits_one_map(module: Convolution2d) -> bool:
@@ -186,7 +210,7 @@ def train_with_fewer_products(model: CompiledModel) -> None:
     """Let the convolutions of a model that is trained use Winograd's forms where they gain."""
     for module in model.module.modules():
         if isinstance(module, Convolution2d):
-            module.in_tiles = fits_tiles(module, MANY_TRAINED_MAPS)
+            module.in_tiles = gains_by_tiles(module, TRAINED)
             module.in_strips = gaining_strips(module)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from engine.modules.tiles import Margins
+from engine.modules.tiling import Margins
 from engine.modules.transforms import POINTS
 
 

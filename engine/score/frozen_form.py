@@ -20,9 +20,14 @@ from pydantic import BaseModel, ConfigDict
 from engine.compile.freezing import Freezing
 from engine.compile.frozen import can_freeze, file_name, freeze, remove_oldest, thawed
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import cut_in_strips, gains_by_rows
+from engine.compile.passes import (
+    cut_in_strips,
+    fold_batch_norm,
+    gains_by_rows,
+    has_wide_tiles,
+    quicken,
+)
 from engine.modules.convolution import Convolution2d
-from engine.modules.winograd import WinogradConvolution2d
 from engine.precision import Precision
 from engine.score.agreement import TOLERANCE, Form, Outputs, Values, difference, rows_of
 
@@ -31,9 +36,9 @@ LOG = logging.getLogger(__name__)
 LOAD_S = 0.5
 """Seconds of work ahead from which on a frozen network that is there is loaded."""
 
-BASE_PRICE_S, TILES_PRICE_S, ROWS_PRICE_S = 15.0, 1.0, 2.0
+BASE_PRICE_S, ROWS_PRICE_S = 15.0, 2.0
 """Seconds of one processor that freezing takes: of any network, and of each convolution in
-Winograd's form, in tiles and along rows."""
+Winograd's form along rows."""
 
 GAIN = 0.97
 """Share of the time of the other form below which the frozen one is worth its place."""
@@ -166,6 +171,7 @@ class FrozenForm:
             or shop.record.form == "folded"
             or not can_freeze(model)
             or is_heavy(model)
+            or has_wide_tiles(model)  # what is left of its time would hardly gain
         )
 
     @cached_property
@@ -219,8 +225,8 @@ class FrozenForm:
         if self.path.exists():
             if self._ahead_s >= LOAD_S:
                 self._load(eager, values, outputs)
-        elif self._spent_s + self._ahead_s >= price(eager) and is_idle():
-            form = cut_in_strips(eager) if self.shop.in_tiles else eager
+        elif self._spent_s + self._ahead_s >= price(self.model) and is_idle():
+            form = prepared(self.model, self.shop)
             with suppress(FileExistsError):  # another worker has it frozen
                 UNDER_WAY[self.path] = freeze(form, values, self.batch_rows, self.path)
 
@@ -282,12 +288,17 @@ def is_idle() -> bool:
     return all(each.is_over() for each in UNDER_WAY.values())
 
 
+def prepared(model: CompiledModel, shop: Shop) -> CompiledModel:
+    """Return the form of a model that is frozen: what its compiler knows, in the quickest order."""
+    form = quicken(fold_batch_norm(model), in_tiles=False) if shop.folds else model
+    return cut_in_strips(form) if shop.in_tiles else form
+
+
 def price(model: CompiledModel) -> float:
     """Return the seconds that freezing a model takes, about."""
-    modules = list(model.module.modules())
-    tiles = sum(isinstance(each, WinogradConvolution2d) for each in modules)
+    modules = model.module.modules()
     rows = sum(isinstance(each, Convolution2d) and gains_by_rows(each) for each in modules)
-    return BASE_PRICE_S + TILES_PRICE_S * tiles + ROWS_PRICE_S * rows
+    return BASE_PRICE_S + ROWS_PRICE_S * rows
 
 
 def is_heavy(model: CompiledModel) -> bool:

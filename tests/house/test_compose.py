@@ -84,6 +84,9 @@ def test_the_image_installs_what_the_makefile_installs_but_for_the_tools() -> No
     for step in ("-m pip install --quiet --upgrade pip", "--constraint constraints.txt"):
         assert step in image
         assert step in makefile
+    for built in ("hatch_build.py", "gcc"):  # for the loops in C
+        assert built in image
+    assert "!hatch_build.py" in (ROOT / ".dockerignore").read_text().splitlines()
     assert "'./client[cli]' '.[ray]'" in image
     assert "'./client[cli]' --editable '.[dev]'" in makefile
 

@@ -21,7 +21,7 @@ from engine.compile.frozen import (
 )
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.compile.machine_code import MachineCode
-from engine.compile.passes import cut_in_strips, quicken
+from engine.compile.passes import cut_in_strips
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -31,7 +31,6 @@ from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.output import Output
 from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
-from engine.modules.winograd import WinogradConvolution2d
 from tests.engine.sequence_models import recurrent
 
 
@@ -72,22 +71,21 @@ def test_a_frozen_network_gives_the_same_numbers_in_any_thread(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_convolutions_in_tiles_and_strips_are_frozen(tmp_path: Path) -> None:
+def test_convolutions_in_strips_are_frozen(tmp_path: Path) -> None:
     """By a process that has not computed in any of them before."""
     graph = (
         Graph("net")
         .add("data", Input(n_channels=1, width=12, height=12))
         .add("one", Convolution(n_filters=20, width=5), ["data"])
         .add("rows", Convolution(n_filters=96, width=5), ["one"])
-        .add("tiles", Convolution(n_filters=96, width=3), ["rows"])
-        .add("out", Output(), ["tiles"])
+        .add("out", Output(), ["rows"])
     )
     bound = bind(graph, {}, {"out": Target("nominal", 3)})
     model = compile_graph(bound, BuildOptions(), generator=seeded(1))
     model.eval()
-    form, path = cut_in_strips(quicken(model)), tmp_path / "net.so"
-    kinds = [type(form.module.get_submodule(f"layer_{place}")) for place in (1, 2, 3)]
-    assert kinds == [OneMapConvolution2d, RowWinogradConvolution2d, WinogradConvolution2d]
+    form, path = cut_in_strips(model), tmp_path / "net.so"
+    kinds = [type(form.module.get_submodule(f"layer_{place}")) for place in (1, 2)]
+    assert kinds == [OneMapConvolution2d, RowWinogradConvolution2d]
     images = {"data": torch.rand(4, 1, 12, 12, generator=seeded(2))}
 
     freeze(form, images, 4, path).end()

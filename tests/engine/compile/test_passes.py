@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from engine.compile import passes
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.compile.passes import (
     cut_in_strips,
@@ -144,33 +145,37 @@ def convolving(
 MANY = torch.rand(3, 128, 6, 6, generator=seeded(3))
 
 
-def test_small_filters_over_many_maps_are_tiled_and_no_others() -> None:
+@pytest.mark.parametrize(
+    ("has_loops", "expected"),
+    [(True, {"wide", "enough", "few", "fewest"}), (False, {"wide", "enough"})],
+)
+def test_small_filters_over_many_maps_are_tiled_and_no_others(
+    has_loops: bool,  # noqa: FBT001 - parametrised
+    expected: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Loops that turn tiles gain with fewer maps."""
+    monkeypatch.setattr(passes, "has_loops", lambda *_: has_loops)
     model = convolving(
         ("wide", WIDE),
         ("enough", Convolution(n_filters=96, width=3)),
         ("few", Convolution(n_filters=95, width=3)),
-        ("from_few", Convolution(n_filters=128, width=3)),
+        ("fewest", Convolution(n_filters=32, width=3)),
+        ("fewer", Convolution(n_filters=31, width=3)),
+        ("from_fewer", Convolution(n_filters=128, width=3)),
         ("step", Convolution(n_filters=128, width=3, stride=2)),
         ("large", Convolution(n_filters=128, width=5)),
     )
 
     tiled = quicken(model)
 
-    kinds = {
-        node.name: isinstance(tiled.module.get_submodule(f"layer_{node.id}"), WinogradConvolution2d)
+    assert expected == {
+        node.name
         for node in model.graph.nodes
-        if isinstance(node.layer, Convolution)
+        if isinstance(tiled.module.get_submodule(f"layer_{node.id}"), WinogradConvolution2d)
     }
-    assert kinds == {
-        "wide": True,
-        "enough": True,
-        "few": False,
-        "from_few": False,
-        "step": False,
-        "large": False,
-    }
-    expected = model({"data": MANY})["out"]
-    torch.testing.assert_close(tiled({"data": MANY})["out"], expected, atol=1e-5, rtol=1e-5)
+    expected_values = model({"data": MANY})["out"]
+    torch.testing.assert_close(tiled({"data": MANY})["out"], expected_values, atol=1e-5, rtol=1e-5)
     assert tiled.specs == ()
 
 
@@ -226,11 +231,21 @@ def test_convolutions_are_cut_in_strips_where_it_gains(
     assert cut.specs == ()
 
 
-def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:
+@pytest.mark.parametrize(
+    ("has_loops", "expected"), [(True, ["wide", "few", "fewest"]), (False, ["wide"])]
+)
+def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many(
+    has_loops: bool,  # noqa: FBT001 - parametrised
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passes, "has_loops", lambda *_: has_loops)
     model = convolving(
         ("wide", WIDE),
         ("few", Convolution(n_filters=127, width=3)),
-        ("from_few", Convolution(n_filters=128, width=3)),
+        ("fewest", Convolution(n_filters=48, width=3)),
+        ("fewer", Convolution(n_filters=47, width=3)),
+        ("from_fewer", Convolution(n_filters=128, width=3)),
         ("step", Convolution(n_filters=128, width=3, stride=2)),
         ("large", Convolution(n_filters=128, width=5)),
     )
@@ -242,7 +257,7 @@ def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many() -> None:
         for node in model.graph.nodes
         if getattr(model.module.get_submodule(f"layer_{node.id}"), "in_tiles", False)
     ]
-    assert tiled == ["wide"]
+    assert tiled == expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 import engine.modules.tiles as tiles
+import engine.modules.tiling as tiling
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.tiles import convolve_in_tiles
 from engine.modules.transforms import transforms
@@ -134,12 +135,15 @@ def test_gradients_nobody_asks_for_are_left_out(
     assert [name for name, each in leaves.items() if each.grad is not None] == [trained]
 
 
-@pytest.mark.parametrize(("rows", "expected"), [(16, 0), (17, 1)])
+@pytest.mark.parametrize(
+    ("rows", "pixels", "expected"), [(16, 0, 0), (17, 0, 1), (17, 17 * 4 * 3, 1), (17, 205, 0)]
+)
 def test_training_is_tiled_where_a_mini_batch_has_many_tiles(
-    rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
+    rows: int, pixels: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An image of 8 x 7 has 4 tiles, and 65 tiles are the least."""
+    """An image of 8 x 7 has 4 tiles of 3 maps, and 65 tiles are the least."""
     monkeypatch.setattr(tiles, "MANY_TILES", 65)
+    monkeypatch.setattr(tiles, "MANY_PIXELS", pixels)
     plain = convolution(3, (8, 7), 3, 1)
     x = torch.randn(rows, 3, 8, 7, generator=torch.Generator().manual_seed(1))
     direct = plain(x)
@@ -157,7 +161,7 @@ def test_transforms_that_scoring_asked_for_first_can_be_trained_with() -> None:
     with torch.inference_mode():
         WinogradConvolution2d(convolution(3, (4, 4), 3, 1))(torch.ones(1, 3, 4, 4))
 
-    assert not any(each.is_inference() for each in tiles.squares(torch.float32))
+    assert not any(each.is_inference() for each in tiling.squares(torch.float32))
 
 
 def test_gradients_of_gradients_are_refused() -> None:

@@ -12,11 +12,14 @@ import engine.score.frozen_form as frozen_form
 from engine.compile.freezing import Freezing
 from engine.compile.frozen import FrozenModel, file_name
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import quicken
 from engine.layers.convolution import Convolution
+from engine.layers.pooling import Pooling
+from engine.modules.convolution import Convolution2d
+from engine.modules.pooling import Pooling2d, SlicedMaximum
+from engine.modules.scored_strips import RowWinogradConvolution2d
 from engine.score.agreement import Values
-from engine.score.frozen_form import FrozenForm, Record, Shop, Trial, price
-from tests.engine.compile.test_passes import PLAIN, WIDE, convolving
+from engine.score.frozen_form import FrozenForm, Record, Shop, Trial, prepared, price
+from tests.engine.compile.test_passes import MANY, PLAIN, convolving
 from tests.engine.score.parts import IMAGES, PARTS, ROWS, computed, encode, forward, spoilt
 
 
@@ -311,32 +314,43 @@ def test_two_forms_take_turns_and_their_times_are_taken() -> None:
     assert min(map(min, trial.us)) > 0
 
 
-def test_the_price_grows_with_the_convolutions_in_tiles_and_strips() -> None:
-    assert price(quicken(convolving(("small", PLAIN)))) == 15.0
-    assert price(quicken(convolving(("one", WIDE), ("two", WIDE)))) == 15.0 + 2 * 1.0
-    assert price(quicken(convolving(("large", Convolution(n_filters=64, width=5))))) == 15.0 + 2.0
+def test_the_price_grows_with_the_convolutions_in_strips() -> None:
+    assert price(convolving(("small", PLAIN))) == 15.0
+    assert price(convolving(("large", Convolution(n_filters=64, width=5)))) == 15.0 + 2.0
 
 
-@pytest.mark.parametrize("in_tiles", [True, False])
-def test_what_is_frozen_is_cut_in_strips_unless_that_is_left_out(
-    in_tiles: bool,  # noqa: FBT001 - parametrised
-    model: CompiledModel,
-    eager_shop: Shop,
-    monkeypatch: pytest.MonkeyPatch,
+def test_networks_with_convolutions_in_wide_tiles_are_not_frozen(
+    eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    freezing(monkeypatch)
-    cut: list[CompiledModel] = []
+    """Whether loops turn them or not."""
+    calls = freezing(monkeypatch)
+    for filters, expected in ((96, []), (95, ["freeze"])):
+        model = convolving(("conv", Convolution(n_filters=filters, width=3)))
+        values = {"data": MANY}
+        shop = replace(eager_shop, record=Record(spent_s=60.0))
+        own = FrozenForm(model, shop, len(MANY))
+        own.look(model, values, model(values))
+        assert calls == expected
 
-    def noted(form: CompiledModel) -> CompiledModel:
-        cut.append(form)
-        return form
 
-    monkeypatch.setattr(frozen_form, "cut_in_strips", noted)
-    own = forward(model, replace(eager_shop, in_tiles=in_tiles))
+@pytest.mark.parametrize(("folds", "in_tiles"), [(True, True), (True, False), (False, True)])
+def test_what_is_frozen_is_folded_and_cut_in_strips_unless_that_is_left_out(
+    folds: bool,  # noqa: FBT001 - parametrised
+    in_tiles: bool,  # noqa: FBT001 - parametrised
+    eager_shop: Shop,
+) -> None:
+    """And no convolution is in tiles, which are for loops that no compiler knows."""
+    model = convolving(
+        ("tiles", Convolution(n_filters=64, width=3, act="IDENTITY")),
+        ("strips", Convolution(n_filters=64, width=5)),
+        ("pool", Pooling(width=2)),
+    )
 
-    computed(own)
+    form = prepared(model, replace(eager_shop, folds=folds, in_tiles=in_tiles))
 
-    assert cut == ([own.eager] if in_tiles else [])
+    kinds = [type(form.module.get_submodule(f"layer_{place}")) for place in (1, 2, 3)]
+    strips = RowWinogradConvolution2d if in_tiles else Convolution2d
+    assert kinds == [strips, strips, SlicedMaximum if folds else Pooling2d]
 
 
 def test_the_file_is_named_after_the_weights_and_the_form(

@@ -1,0 +1,35 @@
+"""Finds the compiled loops that this processor can run."""
+
+import ctypes
+import logging
+from functools import cache
+from pathlib import Path
+
+import torch
+
+LOG = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent
+
+BUILT_FOR = {"AVX512": "avx512", "AVX2": "avx2"}
+"""What the processor is capable of, as torch calls it, and the part of a file's name."""
+
+
+@cache
+def library(name: str) -> ctypes.CDLL | None:
+    """Return a library; None: it was not built, or not for this processor.
+
+    Its loops run in torch's own threads (``GOMP_parallel``), as many as torch may use here.
+
+    Args:
+        name: of its source, without the ending.
+    """
+    built_for = BUILT_FOR.get(torch.backends.cpu.get_cpu_capability())
+    path = FOLDER / f"{name}-{built_for}.so"
+    if not path.exists():
+        return None
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        LOG.warning("%s is not used: %s", path.name, error)
+        return None
