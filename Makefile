@@ -21,7 +21,7 @@ help: ## list the targets
 
 setup: $(STAMP) ## create .venv with both distributions and the development tools
 
-$(STAMP): pyproject.toml client/pyproject.toml constraints.txt hatch_build.py engine/loops/*.c
+$(STAMP): pyproject.toml client/pyproject.toml constraints.txt hatch_build.py engine/loops/*.c engine/loops/*.h
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \

@@ -17,7 +17,7 @@ PLATFORM = "linux-x86_64"
 SETS = {"avx512": ("-mavx512f", "-mfma"), "avx2": ("-mavx2", "-mfma")}
 """Sets of instructions; engine/loops/library.py knows which processor has which."""
 
-COMPILE = ("-std=c11", "-O3", "-fPIC", "-fopenmp", "-c")
+COMPILE = ("-std=c11", "-O3", "-ffp-contract=fast", "-fPIC", "-fopenmp", "-c")
 
 
 class LoopsBuildHook(BuildHookInterface[Any]):

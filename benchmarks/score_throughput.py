@@ -2,18 +2,15 @@
 
 Ours reads a table of images, unpacked ones unless --kind says png, scores them and writes the
 probabilities into a table of the store; timed from the job's start to its end, as the job records
-them. LeNet is scored before until it is settled whether its network is frozen. Peers get floats
-that lie in memory and keep their probabilities there. All use the same weights and must give the
-same probabilities.
+them. Peers get floats that lie in memory and keep their probabilities there. All use the same
+weights and must give the same probabilities.
 
 python benchmarks/score_throughput.py [NETWORK ...] [--peers NAME ...] [--rounds N] [--threads N]
 """
 
 import argparse
-import json
 import os
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,13 +54,6 @@ class Workload(NamedTuple):
 SIZES = {"lenet": (30000, 10000, 500), "resnet18": (1536, 512, 64)}
 """Rows of ours, of the peers, and batch."""
 
-SETTLED = ("lenet",)
-"""Networks whose form is settled before they are timed. ResNet-18 would take 90 s for that, and is
-little quicker frozen."""
-
-MOST_S = 120.0
-"""Most seconds of scoring in which a form is to be settled."""
-
 
 def ours(session: castorch.Session, work: Workload) -> float:
     """Score once through the service and return the seconds of the job."""
@@ -76,26 +66,6 @@ def ours(session: castorch.Session, work: Workload) -> float:
         buffer_size=work.batch,
     )
     return session.job(str(answer.job)).seconds or 0.0
-
-
-def settle(session: castorch.Session, work: Workload, folder: Path) -> dict[str, Any]:
-    """Score until the form of the network is settled; return it, and what that took.
-
-    As peers compile before their windows, ours freezes the network before its own, which it does
-    for weights that are used for long enough.
-    """
-    frozen, begin = folder / "data" / "castorch-frozen", time.monotonic()
-    while not any(frozen.glob("*")) and time.monotonic() - begin < MOST_S:
-        ours(session, work)
-    scored_s = time.monotonic() - begin
-    while any(frozen.glob("*/network.pt")):
-        time.sleep(0.5)
-    frozen_s = time.monotonic() - begin - scored_s
-    ours(session, work)  # compares the forms
-    lines = (folder / "server.log").read_text().splitlines()
-    tried = [json.loads(line) for line in lines if "a frozen form was tried" in line]
-    form = tried[-1]["form"] if tried else "not frozen"
-    return {"form": form, "scored_s": scored_s, "frozen_s": frozen_s}
 
 
 def start_peer(name: str, work: Workload, files: Pictures, weights: Path, out: Path) -> Peer:
@@ -132,9 +102,7 @@ def measure(work: Workload, names: list[str], rounds: int, kind: str) -> None:
             session.upload("pictures", files.table)
             declared = {"model": work.network, "type": "CNN", "layers": DECLARED[work.network]()}
             weights = start_weights(session.declare(declared), folder, batch=work.batch)
-            first: dict[str, Any] = {"first_s": ours(session, work)}
-            if work.network in SETTLED:
-                first |= settle(session, work, folder)
+            first_s = ours(session, work)
             outs = {name: folder / f"{name}.npy" for name in names}
             makers = {
                 name: partial(start_peer, name, work, files, weights, outs[name]) for name in names
@@ -151,7 +119,7 @@ def measure(work: Workload, names: list[str], rounds: int, kind: str) -> None:
     more: dict[str, Any] = {
         "workload": work._asdict(),
         "kind": kind,
-        **first,
+        "first_s": first_s,
         "apart": apart,
     }
     report(f"score_{work.network}", [work.rows / each for each in seconds["ours"]], rates, **more)

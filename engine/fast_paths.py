@@ -20,7 +20,7 @@ machine code, for scoring. fused-updates: the update of all weights in one call.
 worker does not give freed memory back while it works. overlap: parts of a table are encoded and
 scored side by side, and read and written beside that. tf32: products of float32 with ten bits of
 the mantissa on a graphics processor. winograd: convolutions on a processor with fewer
-multiplications, or in strips that the libraries are quicker with."""
+multiplications, by loops in C."""
 
 FastPaths = frozenset[FastPath]
 NONE: FastPaths = frozenset()

@@ -90,17 +90,17 @@ def thawed(model: CompiledModel, rows: int, path: Path, lanes: int) -> FrozenMod
     return FrozenModel(program, rows, model)
 
 
-def file_name(model: CompiledModel, weights: str, rows: int, ways: tuple[bool, ...] = ()) -> str:
+def file_name(model: CompiledModel, weights: str, rows: int, *, folds: bool = True) -> str:
     """Return the name of a frozen network's file: another wherever it would be another one.
 
     Args:
         model: what is frozen.
         weights: a name of its weights that no others have.
         rows: of one call.
-        ways: to be fast, which the form of the model that is frozen has or has not.
+        folds: whether the folded form of the model is frozen.
     """
     layers, runs = declared(model.graph), (model.outputs, model.options, model.channels_last)
-    facts = (weights, rows, ways, layers, runs, machine())
+    facts = (weights, rows, folds, layers, runs, machine())
     return sha256(repr(facts).encode()).hexdigest()[:32] + ENDING
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -10,41 +9,13 @@ from torch import Tensor, fx, nn
 from engine.compile.lower import CompiledModel
 from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
-from engine.modules.looped_tiling import has_loops
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import Pooling2d, SlicedMaximum
-from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d, strips
-from engine.modules.strips import Strips, strip_width
-from engine.modules.tiling import SIDE
-from engine.modules.winograd import WinogradConvolution2d
+from engine.modules.scored_convolution import ScoredConvolution2d
+from engine.modules.winograd import loops
 
-
-class Least(NamedTuple):
-    """Least maps and filters with which convolutions in tiles are the quicker ones; measured.
-
-    Attributes:
-        looped: where there are loops that turn tiles.
-        otherwise: where products of matrices do.
-    """
-
-    looped: int
-    otherwise: int
-
-
-SCORED = Least(32, 96)
-TRAINED = Least(48, 128)
-"""In scoring, and in training, where filters are turned at every step."""
-
-REGISTER_VALUES = 16
-"""Numbers of float32 in the widest registers."""
-STRIP_SIDES = (3, 5, 7)
-"""Columns of filters with which images are cut in strips."""
-SAVED_FOR_TURNED = 12
-"""Multiplications that it must save for each of those that its transforms would take as products
-of matrices: it gains with 48 maps and filters of 3 x 3, and loses with 32; measured."""
-TRAINED_SIDE = 5
-MANY_FILTERS = 40
-"""Side and least number of filters with which strips gain in training; measured."""
+MANY_MAPS = 16
+"""Least maps and filters with which Winograd's form is the quicker one; measured."""
 SMALL = 3
 """Longest side of a window whose maximum is taken slice by slice; measured."""
 
@@ -117,42 +88,24 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
     return folded
 
 
-def quicken(model: CompiledModel, *, in_tiles: bool = True) -> CompiledModel:
+def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
     """Return a model for scoring alone, of modules that are quicker where nobody trains.
 
-    Maxima of small windows are taken slice by slice, and convolutions of small filters over many
-    maps are in Winograd's form. The rest shares its tensors with the given model; the result has no
-    weight table.
+    Maxima of small windows are taken slice by slice, and convolutions of small filters are in
+    Winograd's form. The rest shares its tensors with the given model; the result has no weight
+    table.
 
     Args:
         model: the one that was compiled.
-        in_tiles: convolutions may be in Winograd's form.
+        winograd: convolutions may be in Winograd's form.
     """
 
     def quick(module: nn.Module) -> nn.Module:
         if isinstance(module, Pooling2d) and gains_by_slices(module):
             return SlicedMaximum(module)
-        if in_tiles and isinstance(module, Convolution2d) and gains_by_tiles(module, SCORED):
-            return WinogradConvolution2d(module)
+        if winograd and isinstance(module, Convolution2d) and gains_by_loops(module):
+            return ScoredConvolution2d(module)
         return module
-
-    return _for_scoring(model, *_copied(model, quick))
-
-
-def cut_in_strips(model: CompiledModel) -> CompiledModel:
-    """Return a model whose convolutions are in strips where that is quicker as machine code.
-
-    It shares nothing with the given model, which may be computing in other threads: to lay tensors
-    out puts them elsewhere. The result has no weight table.
-    """
-
-    def quick(module: nn.Module) -> nn.Module:
-        if isinstance(module, Convolution2d):
-            if fits_one_map(module):
-                return OneMapConvolution2d(module)
-            if gains_by_rows(module):
-                return RowWinogradConvolution2d(module)
-        return deepcopy(module)
 
     return _for_scoring(model, *_copied(model, quick))
 
@@ -163,41 +116,12 @@ def gains_by_slices(module: Pooling2d) -> bool:
     return is_plain and module.is_inside and max(module.kernel) <= SMALL
 
 
-def gains_by_tiles(module: Convolution2d, least: Least) -> bool:
-    """Return whether a convolution has Winograd's form, and enough maps and filters."""
-    filters, maps, *side = module.weight.shape
-    enough = least.looped if has_loops(maps, filters) else least.otherwise
-    return slides(module) and side == [SIDE, SIDE] and min(maps, filters) >= enough
-
-
-def has_wide_tiles(model: CompiledModel) -> bool:
-    """Return whether a model has convolutions that are in tiles whatever turns these."""
-    convolutions = (each for each in model.module.modules() if isinstance(each, Convolution2d))
-    return any(
-        gains_by_tiles(each, Least(SCORED.otherwise, SCORED.otherwise)) for each in convolutions
-    )
-
-
-def fits_one_map(module: Convolution2d) -> bool:
-    """Return whether a convolution is over one map, with filters that fill no registers.
-
-    The libraries have a way of their own for one map, which takes 16 filters at a time.
-    """
-    filters, maps, _, side = module.weight.shape
-    fits = slides(module) and side in STRIP_SIDES
-    return fits and maps == 1 and filters % REGISTER_VALUES > 0
-
-
-def gains_by_rows(module: Convolution2d) -> bool:
-    """Return whether Winograd's form along the width saves more than its transforms take."""
-    filters, maps, height, side = module.weight.shape
-    if not slides(module) or side not in STRIP_SIDES:
-        return False
-    gives = strip_width(side, module.columns)
-    products = gives + side - 1
-    saved = maps * filters * height * (side - products / gives)
-    turned = (maps + filters) * products * products / gives
-    return saved >= SAVED_FOR_TURNED * turned
+def gains_by_loops(module: Convolution2d) -> bool:
+    """Return whether a convolution is quicker in Winograd's form, by the loops there are."""
+    filters, maps, *sides = module.weight.shape
+    height, width = sides
+    fits = slides(module) and height == width and min(maps, filters) >= MANY_MAPS
+    return fits and loops(width) is not None
 
 
 def slides(module: Convolution2d) -> bool:
@@ -206,23 +130,14 @@ def slides(module: Convolution2d) -> bool:
     return is_plain and not module.columns_as_maps
 
 
+def has_convolutions_by_loops(model: CompiledModel) -> bool:
+    """Return whether Winograd's form has a part in the quick form of a model."""
+    modules = model.module.modules()
+    return any(isinstance(each, Convolution2d) and gains_by_loops(each) for each in modules)
+
+
 def train_with_fewer_products(model: CompiledModel) -> None:
-    """Let the convolutions of a model that is trained use Winograd's forms where they gain."""
+    """Let the convolutions of a model that is trained use Winograd's form where it gains."""
     for module in model.module.modules():
         if isinstance(module, Convolution2d):
-            module.in_tiles = gains_by_tiles(module, TRAINED)
-            module.in_strips = gaining_strips(module)
-
-
-def gaining_strips(module: Convolution2d) -> Strips | None:
-    """Return how images are cut where training in strips is the quicker way; None: it is not.
-
-    The libraries take filters 16 at a time, and lose where there are 50. Columns that the last
-    strip gives beyond the output take the gain away.
-    """
-    filters, _, height, side = module.weight.shape
-    fits = height == side == TRAINED_SIDE and gains_by_rows(module)
-    if not fits or filters < MANY_FILTERS or filters % REGISTER_VALUES == 0:
-        return None
-    cut = strips(module, strip_width(side, module.columns))
-    return None if cut.beyond else cut
+            module.in_loops = gains_by_loops(module)

@@ -8,9 +8,7 @@ from torch.nn import functional
 
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
-from engine.modules.strips import Strips
-from engine.modules.tiles import convolve_in_tiles, has_many_tiles
-from engine.modules.trained_strips import convolve_in_strips, has_many_strips
+from engine.modules.winograd import convolve, has_many_tiles
 from engine.padding import Axis
 from engine.shapes import Shape
 
@@ -82,16 +80,13 @@ class Convolution2d(Finish):
 
     Attributes:
         columns: of its output.
-        in_tiles: compute mini-batches with many tiles in Winograd's form, training too; it is off
-            in a new module and for convolutions whose filters are 3 x 3 and neither strided,
-            dilated nor grouped.
-        in_strips: how images are cut where mini-batches with many strips are computed in those,
-            training too; None in a new module.
+        in_loops: compute mini-batches with many tiles in Winograd's form, training too; off in a
+            new module and for convolutions that there are no loops for, or that are strided,
+            dilated or grouped.
     """
 
     bias: Tensor | None
-    in_tiles = False
-    in_strips: Strips | None = None
+    in_loops = False
 
     def __init__(
         self,
@@ -114,11 +109,9 @@ class Convolution2d(Finish):
 
     def forward(self, x: Tensor) -> Tensor:
         weight: Tensor = self.weight
-        if self.in_tiles and has_many_tiles(x, self.padding.margins):
-            y = convolve_in_tiles(x, weight, self.bias, self.padding.margins)
-            return self.finish(y)
-        if self.in_strips is not None and has_many_strips(x, self.in_strips):
-            return self.finish(convolve_in_strips(x, weight, self.bias, self.in_strips))
+        margins = self.padding.margins
+        if self.in_loops and has_many_tiles(x, weight.shape[2], margins):
+            return self.finish(convolve(x, weight, self.bias, margins))
         if self.padding.explicit is not None:
             x = functional.pad(x, self.padding.explicit)
         if self.columns_as_maps:

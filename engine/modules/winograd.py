@@ -1,27 +1,144 @@
-"""Convolutions in Winograd's form for scoring alone: filters are turned once."""
+"""Convolutions of 3 x 3 and 5 x 5 filters with fewer multiplications, by loops in C.
 
+Winograd's form F(4 x 4, S x S): tiles d of S + 3 pixels down and across become V = Bᵀ d B, filters
+g become U = G g Gᵀ, and Aᵀ (U ⊙ V) A is 4 x 4 pixels of the output, the products summed over maps:
+36 multiplications a map for 3 x 3 filters in place of 144, and 64 for 5 x 5 in place of 400. The
+gradients of images are a convolution of those of the output, dY, with filters turned by half a
+circle; those of filters are Gᵀ (Σ V ⊙ A dY Aᵀ) G, summed over tiles.
+
+Shape letters: N rows, C maps, H W height and width, K filters, S cells of a filter down and across,
+P products of a tile.
+
+Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016.
+"""
+
+from functools import cache
+from typing import Any
+
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from engine.modules.convolution import Convolution2d
-from engine.modules.finish import Finish
-from engine.modules.tiles import convolved, tiling, turned_filters
+from engine.loops.convolution import TILE, Loops, Margins
+from engine.loops.library import library
+from engine.modules.transforms import transforms
+
+SIDES = (3, 5)
+"""S that there are loops for."""
+
+MANY_TILES = 32
+"""Least tiles of a mini-batch with which turning filters and their gradients pays; measured."""
 
 
-class WinogradConvolution2d(Finish):
-    """A convolution of 3 x 3 filters in Winograd's form.
+@cache
+def loops(side: int) -> Loops | None:
+    """Return the loops for filters of a side; None: there are none on this processor."""
+    found = library(f"convolution{side}") if side in SIDES else None
+    if found is None:
+        return None
+    of_axis = transforms(TILE, side, torch.float32)
+    out_of = of_axis.into_outputs.T.contiguous()
+    return Loops(found, of_axis.into_products, of_axis.of_filters, out_of)
 
-    Shapes: (N, C, H, W) → (N, K, H', W'); ``weight`` (P, C, K), ``bias`` (K,).
+
+def has_many_tiles(x: Tensor, side: int, margins: Margins) -> bool:
+    """Return whether training by loops gains with images (N, C, H, W), if these can take them."""
+    is_plain = x.dtype is torch.float32 and x.device.type == "cpu"
+    rows, columns = output_size(x, side, margins)
+    return is_plain and len(x) * -(-rows // TILE) * -(-columns // TILE) >= MANY_TILES
+
+
+def output_size(x: Tensor, side: int, margins: Margins) -> tuple[int, int]:
+    """Return the height and the width of the convolution of images (N, C, H, W)."""
+    left, right, top, bottom = margins
+    return x.shape[2] + top + bottom - side + 1, x.shape[3] + left + right - side + 1
+
+
+def turned(weight: Tensor) -> Tensor:
+    """Return filters (K, C, S, S) in the form of the products, packed for the loops."""
+    return _loops(weight.shape[2]).turned(weight.detach())
+
+
+def convolved(
+    x: Tensor, packed: Tensor, shape: torch.Size, bias: Tensor | None, margins: Margins
+) -> Tensor:
+    """Return the convolution (N, K, H', W') of images (N, C, H, W), channels last.
+
+    Args:
+        x: float32, on a processor.
+        packed: filters; see ``turned``.
+        shape: of the filters, (K, C, S, S).
+        bias: (K,), or None.
+        margins: zeros around an image.
     """
+    filters, _, side, _ = shape
+    size = (len(x), filters, *output_size(x, side, margins))
+    y = torch.empty(size, memory_format=torch.channels_last)
+    _loops(side).convolve(_channels_last(x), packed, bias, margins, y)
+    return y
 
-    weight: Tensor
-    bias: Tensor | None
 
-    def __init__(self, plain: Convolution2d) -> None:
-        super().__init__(plain.activation, plain.dropout)
-        self.margins = plain.padding.margins
-        self.register_buffer("weight", turned_filters(plain.weight.detach()))
-        self.register_buffer("bias", None if plain.bias is None else plain.bias.detach())
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, margins: Margins) -> Tensor:
+    """Return the convolution (N, K, H', W') of images (N, C, H, W) with filters that are trained.
 
-    def forward(self, x: Tensor) -> Tensor:
-        cut = tiling(x, self.weight, self.margins)
-        return self.finish(convolved(x, self.weight, self.bias, cut))
+    Args:
+        x: float32, on a processor.
+        weight: filters (K, C, S, S) for which there are loops.
+        bias: (K,), or None.
+        margins: zeros around an image.
+    """
+    y: Tensor = _Convolution.apply(x, weight, bias, margins)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution with its gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, margins: Margins
+    ) -> Tensor:
+        """Return the convolution."""
+        ctx.save_for_backward(x, weight)
+        ctx.margins = margins
+        return convolved(x, turned(weight), weight.shape, bias, margins)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of images, filters and bias."""
+        (y,) = map(_channels_last, gradients)
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        return (
+            _of_images(y, weight, ctx.margins) if needs_x else None,
+            _of_filters(x, y, weight, ctx.margins) if needs_weight else None,
+            y.sum((0, 2, 3)) if needs_bias else None,
+            None,
+        )
+
+
+def _of_images(y: Tensor, weight: Tensor, margins: Margins) -> Tensor:
+    """Return the gradients of images: a convolution with filters turned by half a circle."""
+    filters, maps, side, _ = weight.shape
+    left, right, top, bottom = (side - 1 - margin for margin in margins)
+    packed = _loops(side).turned(weight, back=True)
+    shape = torch.Size([maps, filters, side, side])
+    return convolved(y, packed, shape, None, (left, right, top, bottom))
+
+
+def _of_filters(x: Tensor, y: Tensor, weight: Tensor, margins: Margins) -> Tensor:
+    """Return the gradients of filters, laid as these."""
+    found = torch.empty_like(weight)
+    _loops(weight.shape[2]).gradients(_channels_last(x), y, margins, found)
+    return found
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _loops(side: int) -> Loops:
+    found = loops(side)
+    assert found is not None  # noqa: S101 - whoever calls has asked
+    return found

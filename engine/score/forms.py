@@ -152,7 +152,7 @@ class Forward(Generic[T]):
         folded = fold_batch_norm(self.plain)
         is_long = self.shop.rows >= QUICK_ROWS
         if is_long and self.plain.device.type == "cpu" and self.shop.precision == "FP32":
-            yield "quick", quicken(folded, in_tiles=self.shop.in_tiles)
+            yield "quick", quicken(folded, winograd=self.shop.winograd)
         yield "folded", folded
 
 

@@ -20,14 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from engine.compile.freezing import Freezing
 from engine.compile.frozen import can_freeze, file_name, freeze, remove_oldest, thawed
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import (
-    cut_in_strips,
-    fold_batch_norm,
-    gains_by_rows,
-    has_wide_tiles,
-    quicken,
-)
-from engine.modules.convolution import Convolution2d
+from engine.compile.passes import has_convolutions_by_loops
 from engine.precision import Precision
 from engine.score.agreement import TOLERANCE, Form, Outputs, Values, difference, rows_of
 
@@ -36,9 +29,8 @@ LOG = logging.getLogger(__name__)
 LOAD_S = 0.5
 """Seconds of work ahead from which on a frozen network that is there is loaded."""
 
-BASE_PRICE_S, ROWS_PRICE_S = 15.0, 2.0
-"""Seconds of one processor that freezing takes: of any network, and of each convolution in
-Winograd's form along rows."""
+PRICE_S = 15.0
+"""Seconds of one processor that freezing takes, about."""
 
 GAIN = 0.97
 """Share of the time of the other form below which the frozen one is worth its place."""
@@ -89,7 +81,7 @@ class Shop:
 
     Attributes:
         folds: whether the folded form is used.
-        in_tiles: whether forms for scoring have convolutions in tiles and strips.
+        winograd: whether convolutions may be in Winograd's form.
         folder: of frozen networks; None: none is used.
         weights: a name of the weights that no others have.
         record: what earlier scorings have found out.
@@ -98,7 +90,7 @@ class Shop:
     """
 
     folds: bool = True
-    in_tiles: bool = True
+    winograd: bool = True
     folder: Path | None = None
     weights: str = ""
     record: Record = field(default_factory=Record)
@@ -171,14 +163,13 @@ class FrozenForm:
             or shop.record.form == "folded"
             or not can_freeze(model)
             or is_heavy(model)
-            or has_wide_tiles(model)  # what is left of its time would hardly gain
+            or (shop.winograd and has_convolutions_by_loops(model))  # the compiler has none
         )
 
     @cached_property
     def path(self) -> Path:
         """Where the frozen form is kept, if there is a folder."""
-        ways = (self.shop.folds, self.shop.in_tiles)
-        name = file_name(self.model, self.shop.weights, self.batch_rows, ways)
+        name = file_name(self.model, self.shop.weights, self.batch_rows, folds=self.shop.folds)
         return (self.shop.folder or Path()) / name
 
     @property
@@ -225,10 +216,9 @@ class FrozenForm:
         if self.path.exists():
             if self._ahead_s >= LOAD_S:
                 self._load(eager, values, outputs)
-        elif self._spent_s + self._ahead_s >= price(self.model) and is_idle():
-            form = prepared(self.model, self.shop)
+        elif self._spent_s + self._ahead_s >= PRICE_S and is_idle():
             with suppress(FileExistsError):  # another worker has it frozen
-                UNDER_WAY[self.path] = freeze(form, values, self.batch_rows, self.path)
+                UNDER_WAY[self.path] = freeze(eager, values, self.batch_rows, self.path)
 
     def _load(self, eager: CompiledModel, values: Values, outputs: Outputs) -> None:
         """Load the frozen form; if it gives the same numbers use it, or try it first."""
@@ -286,19 +276,6 @@ class FrozenForm:
 def is_idle() -> bool:
     """Return whether this process has no network frozen at the moment."""
     return all(each.is_over() for each in UNDER_WAY.values())
-
-
-def prepared(model: CompiledModel, shop: Shop) -> CompiledModel:
-    """Return the form of a model that is frozen: what its compiler knows, in the quickest order."""
-    form = quicken(fold_batch_norm(model), in_tiles=False) if shop.folds else model
-    return cut_in_strips(form) if shop.in_tiles else form
-
-
-def price(model: CompiledModel) -> float:
-    """Return the seconds that freezing a model takes, about."""
-    modules = model.module.modules()
-    rows = sum(isinstance(each, Convolution2d) and gains_by_rows(each) for each in modules)
-    return BASE_PRICE_S + ROWS_PRICE_S * rows
 
 
 def is_heavy(model: CompiledModel) -> bool:

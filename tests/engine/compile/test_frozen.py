@@ -21,7 +21,6 @@ from engine.compile.frozen import (
 )
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.compile.machine_code import MachineCode
-from engine.compile.passes import cut_in_strips
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
@@ -30,7 +29,6 @@ from engine.layers.base import BuildOptions, Target
 from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.output import Output
-from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
 from tests.engine.sequence_models import recurrent
 
 
@@ -68,30 +66,6 @@ def test_a_frozen_network_gives_the_same_numbers_in_any_thread(tmp_path: Path) -
                 assert list(found) == ["out", "conv"]
                 for name, values in expected.items():
                     torch.testing.assert_close(found[name], values, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.slow
-def test_convolutions_in_strips_are_frozen(tmp_path: Path) -> None:
-    """By a process that has not computed in any of them before."""
-    graph = (
-        Graph("net")
-        .add("data", Input(n_channels=1, width=12, height=12))
-        .add("one", Convolution(n_filters=20, width=5), ["data"])
-        .add("rows", Convolution(n_filters=96, width=5), ["one"])
-        .add("out", Output(), ["rows"])
-    )
-    bound = bind(graph, {}, {"out": Target("nominal", 3)})
-    model = compile_graph(bound, BuildOptions(), generator=seeded(1))
-    model.eval()
-    form, path = cut_in_strips(model), tmp_path / "net.so"
-    kinds = [type(form.module.get_submodule(f"layer_{place}")) for place in (1, 2)]
-    assert kinds == [OneMapConvolution2d, RowWinogradConvolution2d]
-    images = {"data": torch.rand(4, 1, 12, 12, generator=seeded(2))}
-
-    freeze(form, images, 4, path).end()
-
-    found = thawed(model, 4, path, lanes=1)(images)["out"]
-    torch.testing.assert_close(found, model(images)["out"], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -179,7 +153,7 @@ def test_files_are_named_after_all_that_matters(monkeypatch: pytest.MonkeyPatch)
         file_name(model, "w", 8),
         file_name(model, "v", 8),
         file_name(model, "w", 9),
-        file_name(model, "w", 8, (True, False)),
+        file_name(model, "w", 8, folds=False),
         file_name(network(outputs=("conv",)), "w", 8),
         file_name(network(act="TANH"), "w", 8),
     }

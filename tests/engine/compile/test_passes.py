@@ -1,33 +1,32 @@
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import nn
 
+import engine.modules.winograd as winograd
 from engine.compile import passes
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.compile.passes import (
-    cut_in_strips,
     fold_batch_norm,
-    gaining_strips,
+    has_convolutions_by_loops,
     quicken,
     train_with_fewer_products,
 )
 from engine.devices import seeded
 from engine.graph.infer import bind
 from engine.graph.spec import Graph
-from engine.layers.base import BuildOptions, Target
-from engine.layers.convolution import Convolution
+from engine.layers.base import BuildOptions, Layer, Target
+from engine.layers.convolution import Convolution, GroupConvolution
 from engine.layers.dense import FullyConnected
 from engine.layers.input import Input
 from engine.layers.merge import Residual
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
-from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooling import SlicedMaximum
-from engine.modules.scored_strips import OneMapConvolution2d, RowWinogradConvolution2d
-from engine.modules.strips import Strips
-from engine.modules.winograd import WinogradConvolution2d
-from engine.padding import plan_convolution
+from engine.modules.scored_convolution import ScoredConvolution2d
 
 IMAGES = torch.rand(5, 2, 6, 6, generator=seeded(3))
 
@@ -126,9 +125,7 @@ def test_normalised_inputs_are_not_folded() -> None:
 WIDE = Convolution(n_filters=128, width=3, act="IDENTITY")
 
 
-def convolving(
-    *layers: tuple[str, Convolution | Pooling], maps: int = 128, side: int = 6
-) -> CompiledModel:
+def convolving(*layers: tuple[str, Layer], maps: int = 128, side: int = 6) -> CompiledModel:
     """Return a network of layers one behind the other over square maps."""
     graph = Graph("net").add("data", Input(n_channels=maps, width=side, height=side))
     last = "data"
@@ -145,148 +142,59 @@ def convolving(
 MANY = torch.rand(3, 128, 6, 6, generator=seeded(3))
 
 
-@pytest.mark.parametrize(
-    ("has_loops", "expected"),
-    [(True, {"wide", "enough", "few", "fewest"}), (False, {"wide", "enough"})],
-)
-def test_small_filters_over_many_maps_are_tiled_and_no_others(
-    has_loops: bool,  # noqa: FBT001 - parametrised
-    expected: set[str],
+LAYERS = {
+    "wide": WIDE,
+    "enough": Convolution(n_filters=16, width=3),
+    "few": Convolution(n_filters=15, width=3),
+    "from_few": Convolution(n_filters=128, width=3),
+    "step": Convolution(n_filters=128, width=3, stride=2),
+    "grouped": GroupConvolution(n_filters=128, width=3, n_groups=2),
+    "large": Convolution(n_filters=128, width=5),
+    "larger": Convolution(n_filters=128, width=7),
+    "uneven": Convolution(n_filters=128, width=3, height=5),
+}
+BY_LOOPS = {"wide", "enough", "large"}
+"""Those that are quicker in Winograd's form."""
+
+
+def layers_with(model: CompiledModel, fits: Callable[[nn.Module], bool]) -> set[str]:
+    """Return the names of layers whose modules fit."""
+    names = {f"layer_{node.id}": node.name for node in model.graph.nodes}
+    return {names[name] for name, module in model.module.named_children() if fits(module)}
+
+
+@pytest.mark.parametrize("are_there", [True, False])
+def test_convolutions_that_loops_gain_with_are_scored_by_them(
+    are_there: bool,  # noqa: FBT001 - parametrised
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Loops that turn tiles gain with fewer maps."""
-    monkeypatch.setattr(passes, "has_loops", lambda *_: has_loops)
-    model = convolving(
-        ("wide", WIDE),
-        ("enough", Convolution(n_filters=96, width=3)),
-        ("few", Convolution(n_filters=95, width=3)),
-        ("fewest", Convolution(n_filters=32, width=3)),
-        ("fewer", Convolution(n_filters=31, width=3)),
-        ("from_fewer", Convolution(n_filters=128, width=3)),
-        ("step", Convolution(n_filters=128, width=3, stride=2)),
-        ("large", Convolution(n_filters=128, width=5)),
+    if are_there and winograd.loops(3) is None:
+        pytest.skip("no loops were built for this processor")
+    if not are_there:
+        monkeypatch.setattr(passes, "loops", lambda _: None)
+    model = convolving(*LAYERS.items())
+
+    quick = quicken(model)
+
+    by_loops = layers_with(quick, lambda module: isinstance(module, ScoredConvolution2d))
+    assert by_loops == (BY_LOOPS if are_there else set())
+    assert has_convolutions_by_loops(model) is are_there
+    with torch.no_grad():
+        found, expected = quick({"data": MANY})["out"], model({"data": MANY})["out"]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert quick.specs == ()
+    assert not layers_with(
+        quicken(model, winograd=False), lambda module: isinstance(module, ScoredConvolution2d)
     )
 
-    tiled = quicken(model)
 
-    assert expected == {
-        node.name
-        for node in model.graph.nodes
-        if isinstance(tiled.module.get_submodule(f"layer_{node.id}"), WinogradConvolution2d)
-    }
-    expected_values = model({"data": MANY})["out"]
-    torch.testing.assert_close(tiled({"data": MANY})["out"], expected_values, atol=1e-5, rtol=1e-5)
-    assert tiled.specs == ()
-
-
-def addresses(model: CompiledModel) -> set[int]:
-    """Return where the tensors of a model lie in memory."""
-    module = model.module
-    return {each.data_ptr() for each in (*module.parameters(), *module.buffers())}
-
-
-@pytest.mark.parametrize(
-    ("maps", "layer", "expected"),
-    [
-        # 20 filters over one map fill one register and a part of another
-        (1, Convolution(n_filters=20, width=5, padding=0), OneMapConvolution2d),
-        (1, Convolution(n_filters=32, width=5, padding=0), Convolution2d),
-        (1, Convolution(n_filters=20, width=5, stride=2), Convolution2d),
-        (1, Convolution(n_filters=20, width=1), Convolution2d),
-        # 20 x 50 x 5 x (5 - 8 / 4) multiplications saved for 70 x 8 x 8 / 4 turned: 13.4
-        (20, Convolution(n_filters=50, width=5, padding=0), RowWinogradConvolution2d),
-        # 6 x 16 x 5 x 3 for 22 x 16: 4.1
-        (6, Convolution(n_filters=16, width=5, padding=0), Convolution2d),
-        # 48 x 48 x 3 x (3 - 6 / 4) for 96 x 6 x 6 / 4: 12, and 32 maps: 8
-        (48, Convolution(n_filters=48, width=3), RowWinogradConvolution2d),
-        (32, Convolution(n_filters=32, width=3), Convolution2d),
-        (48, Convolution(n_filters=48, width=3, stride=2), Convolution2d),
-        (48, Convolution(n_filters=48, width=9), Convolution2d),
-        (48, Convolution(n_filters=48, width=1), Convolution2d),
-    ],
-)
-def test_convolutions_are_cut_in_strips_where_it_gains(
-    maps: int, layer: Convolution, expected: type
-) -> None:
-    graph = (
-        Graph("net")
-        .add("data", Input(n_channels=maps, width=16, height=16))
-        .add("conv", layer, ["data"])
-        .add("out", Output(), ["conv"])
-    )
-    bound = bind(graph, {}, {"out": Target("nominal", 3)})
-    model = compile_graph(bound, BuildOptions(), generator=seeded(1))
-    model.eval()
-    images = torch.rand(3, maps, 16, 16, generator=seeded(3))
-    places = addresses(model)
-
-    cut = cut_in_strips(model)
-
-    assert type(cut.module.get_submodule("layer_1")) is expected
-    assert addresses(model) == places  # others may be computing with it
-    assert not addresses(cut) & places
-    assert not cut.module.training
-    found = cut({"data": images})["out"]
-    torch.testing.assert_close(found, model({"data": images})["out"], atol=2e-5, rtol=1e-5)
-    assert cut.specs == ()
-
-
-@pytest.mark.parametrize(
-    ("has_loops", "expected"), [(True, ["wide", "few", "fewest"]), (False, ["wide"])]
-)
-def test_a_model_is_trained_in_tiles_where_filters_and_maps_are_many(
-    has_loops: bool,  # noqa: FBT001 - parametrised
-    expected: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(passes, "has_loops", lambda *_: has_loops)
-    model = convolving(
-        ("wide", WIDE),
-        ("few", Convolution(n_filters=127, width=3)),
-        ("fewest", Convolution(n_filters=48, width=3)),
-        ("fewer", Convolution(n_filters=47, width=3)),
-        ("from_fewer", Convolution(n_filters=128, width=3)),
-        ("step", Convolution(n_filters=128, width=3, stride=2)),
-        ("large", Convolution(n_filters=128, width=5)),
-    )
+def test_convolutions_that_loops_gain_with_are_trained_by_them() -> None:
+    model = convolving(*LAYERS.items())
 
     train_with_fewer_products(model)
 
-    tiled = [
-        node.name
-        for node in model.graph.nodes
-        if getattr(model.module.get_submodule(f"layer_{node.id}"), "in_tiles", False)
-    ]
-    assert tiled == expected
-
-
-@pytest.mark.parametrize(
-    ("shape", "size", "stride", "padding", "expected"),
-    [
-        ((50, 20, 5, 5), 12, 1, 0, True),  # LeNet's
-        ((50, 20, 5, 5), 14, 1, 0, False),  # a third strip gives two columns beyond the edge
-        ((50, 20, 5, 5), 12, 1, 2, True),
-        ((50, 20, 5, 5), 12, 2, 0, False),
-        ((64, 20, 5, 5), 12, 1, 0, False),  # filters fill registers
-        ((20, 50, 5, 5), 12, 1, 0, False),  # few filters
-        ((50, 3, 5, 5), 12, 1, 0, False),  # few maps
-        ((100, 100, 3, 3), 10, 1, 0, False),
-    ],
-)
-def test_a_convolution_is_trained_in_strips_where_its_filters_fill_no_registers(
-    shape: tuple[int, int, int, int],
-    size: int,
-    stride: int,
-    padding: int,
-    expected: bool,  # noqa: FBT001 - parametrised
-) -> None:
-    axis = plan_convolution(size, shape[3], stride, padding)
-    module = Convolution2d(shape, Windows(axis, axis), None, None, bias=True)
-
-    found = gaining_strips(module)
-
-    cut = Strips((padding, padding, padding, padding), 5, axis.out, 4)
-    assert found == (cut if expected else None)
+    by_loops = layers_with(model, lambda module: getattr(module, "in_loops", False))
+    assert by_loops == (set() if winograd.loops(3) is None else BY_LOOPS)
 
 
 @pytest.mark.parametrize(

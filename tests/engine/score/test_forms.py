@@ -5,7 +5,8 @@ from torch import Tensor
 import engine.score.forms as forms
 from engine.compile.lower import CompiledModel
 from engine.compile.passes import fold_batch_norm
-from engine.modules.winograd import WinogradConvolution2d
+from engine.modules.scored_convolution import ScoredConvolution2d
+from engine.modules.winograd import loops
 from engine.precision import Precision
 from engine.score.forms import Forward
 from engine.score.frozen_form import Shop
@@ -93,25 +94,25 @@ def test_parts_without_rows_are_passed_on(model: CompiledModel) -> None:
     assert len(found[1]["out"]) == 2
 
 
-def tiled(form: object) -> int:
+def by_loops(form: object) -> int:
     """Return how many convolutions of a form are in Winograd's."""
     assert isinstance(form, CompiledModel)
-    return sum(isinstance(each, WinogradConvolution2d) for each in form.module.modules())
+    return sum(isinstance(each, ScoredConvolution2d) for each in form.module.modules())
 
 
 @pytest.mark.parametrize(
-    ("rows", "precision", "in_tiles", "expected"),
+    ("rows", "precision", "winograd", "expected"),
     [(63, "FP32", True, 0), (64, "FP32", True, 1), (64, "FP32", False, 0), (64, "FP16", True, 0)],
 )
 def test_long_tables_are_scored_in_the_quick_form(
     rows: int,
     precision: Precision,
-    in_tiles: bool,  # noqa: FBT001 - parametrised
+    winograd: bool,  # noqa: FBT001 - parametrised
     expected: int,
 ) -> None:
     """Half precision has products of its own, and its rounding would grow in Winograd's form."""
     model = convolving(("wide", WIDE))
-    shop = Shop(rows=rows, precision=precision, in_tiles=in_tiles)
+    shop = Shop(rows=rows, precision=precision, winograd=winograd)
     own: Forward[Part] = Forward(model, shop, ROWS, lambda part: {"data": MANY[part]})
 
     found = [outputs["out"] for _, outputs in own.stream([slice(0, 2), slice(2, 3)], lanes=2)]
@@ -120,7 +121,7 @@ def test_long_tables_are_scored_in_the_quick_form(
         plain = model({"data": MANY})["out"]
     apart = 1e-5 if precision == "FP32" else 2e-2
     torch.testing.assert_close(torch.cat(found), plain, atol=apart, rtol=apart)
-    assert tiled(own.form) == expected
+    assert by_loops(own.form) == (expected if loops(3) else 0)
 
 
 def test_a_quick_form_that_gives_other_numbers_leaves_the_folded_one(

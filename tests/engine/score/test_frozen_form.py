@@ -7,26 +7,23 @@ import pytest
 import torch
 from torch import Tensor
 
+import engine.compile.passes as passes
 import engine.score.forms as forms
 import engine.score.frozen_form as frozen_form
 from engine.compile.freezing import Freezing
 from engine.compile.frozen import FrozenModel, file_name
 from engine.compile.lower import CompiledModel
 from engine.layers.convolution import Convolution
-from engine.layers.pooling import Pooling
-from engine.modules.convolution import Convolution2d
-from engine.modules.pooling import Pooling2d, SlicedMaximum
-from engine.modules.scored_strips import RowWinogradConvolution2d
 from engine.score.agreement import Values
-from engine.score.frozen_form import FrozenForm, Record, Shop, Trial, prepared, price
-from tests.engine.compile.test_passes import MANY, PLAIN, convolving
+from engine.score.frozen_form import FrozenForm, Record, Shop, Trial
+from tests.engine.compile.test_passes import MANY, convolving
 from tests.engine.score.parts import IMAGES, PARTS, ROWS, computed, encode, forward, spoilt
 
 
 @pytest.fixture
 def eager_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Freezing that costs nothing: any table is long enough."""
-    for name in ("BASE_PRICE_S", "LOAD_S"):
+    for name in ("PRICE_S", "LOAD_S"):
         monkeypatch.setattr(frozen_form, name, 0.0)
     for name in ("TIMED_PARTS", "TRIAL_PARTS"):
         monkeypatch.setattr(frozen_form, name, 2)
@@ -235,7 +232,7 @@ def test_a_compiler_that_fails_is_told_and_done_without(
     assert calls == ["freeze"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("BASE_PRICE_S", 3600.0), ("MOST_WEIGHTS", 10)])
+@pytest.mark.parametrize(("name", "value"), [("PRICE_S", 3600.0), ("MOST_WEIGHTS", 10)])
 def test_neither_short_tables_nor_heavy_networks_are_frozen(
     model: CompiledModel,
     eager_shop: Shop,
@@ -267,7 +264,7 @@ def test_what_earlier_scorings_spent_counts(
 ) -> None:
     """A network is frozen when the price was spent, or will have been at the table's end."""
     calls = freezing(monkeypatch)
-    monkeypatch.setattr(frozen_form, "BASE_PRICE_S", 15.0)
+    monkeypatch.setattr(frozen_form, "PRICE_S", 15.0)
     shop = replace(eager_shop, record=Record(spent_s=spent_s), rows=1008)
     own = FrozenForm(model, shop, ROWS)
     own.took(8, 8 * 3.0 / 1000)  # 3 s for the other 1,000 rows
@@ -314,52 +311,36 @@ def test_two_forms_take_turns_and_their_times_are_taken() -> None:
     assert min(map(min, trial.us)) > 0
 
 
-def test_the_price_grows_with_the_convolutions_in_strips() -> None:
-    assert price(convolving(("small", PLAIN))) == 15.0
-    assert price(convolving(("large", Convolution(n_filters=64, width=5)))) == 15.0 + 2.0
-
-
-def test_networks_with_convolutions_in_wide_tiles_are_not_frozen(
-    eager_shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether loops turn them or not."""
-    calls = freezing(monkeypatch)
-    for filters, expected in ((96, []), (95, ["freeze"])):
-        model = convolving(("conv", Convolution(n_filters=filters, width=3)))
-        values = {"data": MANY}
-        shop = replace(eager_shop, record=Record(spent_s=60.0))
-        own = FrozenForm(model, shop, len(MANY))
-        own.look(model, values, model(values))
-        assert calls == expected
-
-
-@pytest.mark.parametrize(("folds", "in_tiles"), [(True, True), (True, False), (False, True)])
-def test_what_is_frozen_is_folded_and_cut_in_strips_unless_that_is_left_out(
-    folds: bool,  # noqa: FBT001 - parametrised
-    in_tiles: bool,  # noqa: FBT001 - parametrised
+@pytest.mark.parametrize(
+    ("winograd", "are_there", "expected"),
+    [(True, True, []), (True, False, ["freeze"]), (False, True, ["freeze"])],
+)
+def test_networks_with_convolutions_by_loops_are_not_frozen(
+    winograd: bool,  # noqa: FBT001 - parametrised
+    are_there: bool,  # noqa: FBT001 - parametrised
+    expected: list[str],
     eager_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And no convolution is in tiles, which are for loops that no compiler knows."""
-    model = convolving(
-        ("tiles", Convolution(n_filters=64, width=3, act="IDENTITY")),
-        ("strips", Convolution(n_filters=64, width=5)),
-        ("pool", Pooling(width=2)),
-    )
+    """The compiler has none, and what is left of their time would hardly gain."""
+    calls = freezing(monkeypatch)
+    monkeypatch.setattr(passes, "loops", lambda _: object() if are_there else None)
+    model = convolving(("conv", Convolution(n_filters=16, width=3)))
+    values = {"data": MANY}
+    own = FrozenForm(model, replace(eager_shop, winograd=winograd), len(MANY))
 
-    form = prepared(model, replace(eager_shop, folds=folds, in_tiles=in_tiles))
+    own.look(model, values, model(values))
 
-    kinds = [type(form.module.get_submodule(f"layer_{place}")) for place in (1, 2, 3)]
-    strips = RowWinogradConvolution2d if in_tiles else Convolution2d
-    assert kinds == [strips, strips, SlicedMaximum if folds else Pooling2d]
+    assert calls == expected
 
 
 def test_the_file_is_named_after_the_weights_and_the_form(
     model: CompiledModel, eager_shop: Shop
 ) -> None:
     """What was frozen with a fast path is not taken where that is left out."""
-    for folds, in_tiles in ((True, True), (True, False), (False, True)):
-        own = forward(model, replace(eager_shop, folds=folds, in_tiles=in_tiles))
-        assert own.frozen.path.name == file_name(model, "w", ROWS, (folds, in_tiles))
+    for folds in (True, False):
+        own = forward(model, replace(eager_shop, folds=folds))
+        assert own.frozen.path.name == file_name(model, "w", ROWS, folds=folds)
 
 
 def test_a_form_that_is_not_used_is_not_frozen_either(

@@ -18,6 +18,7 @@ from engine.graph.spec import Graph
 from engine.layers.base import BuildOptions, Target, TargetKind
 from engine.layers.convolution import Convolution
 from engine.layers.input import Input
+from engine.modules.winograd import convolve, loops
 from engine.zoo import ZOO
 from engine.zoo.draft import Draft
 from engine.zoo.lenet import CONNECTIONS, FIRST_MAPS
@@ -147,37 +148,30 @@ def test_an_architecture_runs_forward(name: str, choices: dict[str, object]) -> 
 
 
 def gradients(graph: Graph, rows: int, change: Callable[[CompiledModel], None]) -> list[Tensor]:
-    """Return those of a sum of the output in float64, after a change of the model."""
+    """Return those of a sum of the output, after a change of the model."""
     kind, size = KINDS.get(graph.node("out").layer.type, ("nominal", 2))
     bound = bind(graph, {}, {"out": Target(kind, size)})
     model = compile_graph(bound, BuildOptions(), generator=seeded(1))
     model.to(torch.device("cpu"), channels_last=True)
-    model.module.double()
     change(model)
     (source,) = (node.name for node in graph.nodes if isinstance(node.layer, Input))
-    images = torch.rand(rows, *(graph.shapes[source] or ()), generator=seeded(2)).double()
+    images = torch.rand(rows, *(graph.shapes[source] or ()), generator=seeded(2))
     out = model({source: images})["out"]
     total = (out * torch.rand(out.shape, generator=seeded(3))).sum()
     return list(torch.autograd.grad(total, model.parameters("weights")))
 
 
+@pytest.mark.skipif(loops(3) is None, reason="no loops were built for this processor")
 @pytest.mark.parametrize(
-    ("name", "choices", "rows", "form"),
-    [
-        ("lenet", {}, 64, "convolve_in_strips"),
-        ("tinyyolov2", {"size": 128}, 16, "convolve_in_tiles"),
-    ],
+    ("name", "choices", "rows"), [("lenet", {}, 64), ("tinyyolov2", {"size": 128}, 16)]
 )
 def test_gradients_with_fewer_products_are_those_of_the_architecture(
-    name: str,
-    choices: dict[str, object],
-    rows: int,
-    form: str,
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, choices: dict[str, object], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """But for a few pixels, where rounding puts a value on the other side of an edge."""
     graph = ZOO[name].build(**choices)
-    used = Mock(wraps=getattr(convolution, form))
-    monkeypatch.setattr(convolution, form, used)
+    used = Mock(wraps=convolve)
+    monkeypatch.setattr(convolution, "convolve", used)
 
     plain = gradients(graph, rows, lambda _: None)
     assert not used.called
@@ -185,7 +179,7 @@ def test_gradients_with_fewer_products_are_those_of_the_architecture(
 
     assert used.called
     for mine, theirs in zip(found, plain, strict=True):
-        torch.testing.assert_close(mine, theirs)
+        assert float((mine - theirs).norm() / theirs.norm()) < 1e-3
 
 
 def test_the_text_network_runs_on_vectors_and_on_ids() -> None:

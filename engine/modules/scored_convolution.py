@@ -1,0 +1,27 @@
+"""Convolutions in Winograd's form for scoring alone: filters are turned once."""
+
+from torch import Tensor
+
+from engine.modules.convolution import Convolution2d
+from engine.modules.finish import Finish
+from engine.modules.winograd import convolved, turned
+
+
+class ScoredConvolution2d(Finish):
+    """A convolution of filters for which there are loops.
+
+    Shapes: (N, C, H, W) → (N, K, H', W'); ``weight`` packed, ``bias`` (K,).
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, plain: Convolution2d) -> None:
+        super().__init__(plain.activation, plain.dropout)
+        self.margins = plain.padding.margins
+        self.shape = plain.weight.shape
+        self.register_buffer("weight", turned(plain.weight))
+        self.register_buffer("bias", None if plain.bias is None else plain.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.finish(convolved(x, self.weight, self.shape, self.bias, self.margins))
