@@ -1,6 +1,5 @@
 """Rewrites of a compiled model that keep its numbers and save time."""
 
-from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -30,7 +29,9 @@ def fold_batch_norm(model: CompiledModel) -> CompiledModel:
 
     Source: the affine map of rule B1 with stored statistics, multiplied out.
     """
-    root, calls = _copied(model, lambda module: module)
+    root, calls = nn.Module(), deepcopy(model.module.graph)
+    for name, module in model.module.named_children():
+        root.add_module(name, module)
     for node in list(calls.nodes):
         if node.op != "call_module":
             continue
@@ -41,16 +42,6 @@ def fold_batch_norm(model: CompiledModel) -> CompiledModel:
             node.replace_all_uses_with(source)
             calls.erase_node(node)
     return _for_scoring(model, root, calls)
-
-
-def _copied(
-    model: CompiledModel, change: Callable[[nn.Module], nn.Module]
-) -> tuple[nn.Module, fx.Graph]:
-    """Return the modules of the layers, each changed or itself, and the calls of them."""
-    root = nn.Module()
-    for name, module in model.module.named_children():
-        root.add_module(name, change(module))
-    return root, deepcopy(model.module.graph)
 
 
 def _for_scoring(model: CompiledModel, root: nn.Module, calls: fx.Graph) -> CompiledModel:
@@ -89,14 +80,14 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
 
 
 def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
-    """Return a model for scoring alone, of modules that are quicker where nobody trains.
+    """Give a model for scoring alone modules that are quicker where nobody trains; return it.
 
     Maxima of small windows are taken slice by slice, and convolutions of small filters are in
-    Winograd's form. The rest shares its tensors with the given model; the result has no weight
-    table.
+    Winograd's form. What a module is replaced by has tensors of its own, and the module is let go
+    before the next one is looked at.
 
     Args:
-        model: the one that was compiled.
+        model: what ``fold_batch_norm`` returned.
         winograd: convolutions may be in Winograd's form.
     """
 
@@ -107,7 +98,9 @@ def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
             return ScoredConvolution2d(module)
         return module
 
-    return _for_scoring(model, *_copied(model, quick))
+    for name in [name for name, _ in model.module.named_children()]:
+        setattr(model.module, name, quick(model.module.get_submodule(name)).eval())
+    return model
 
 
 def gains_by_slices(module: Pooling2d) -> bool:

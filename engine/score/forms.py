@@ -149,11 +149,10 @@ class Forward(Generic[T]):
         return self._outputs(values)
 
     def _folded_forms(self) -> Iterator[tuple[str, CompiledModel]]:
-        folded = fold_batch_norm(self.plain)
         is_long = self.shop.rows >= QUICK_ROWS
         if is_long and self.plain.device.type == "cpu" and self.shop.precision == "FP32":
-            yield "quick", quicken(folded, winograd=self.shop.winograd)
-        yield "folded", folded
+            yield "quick", quicken(fold_batch_norm(self.plain), winograd=self.shop.winograd)
+        yield "folded", fold_batch_norm(self.plain)
 
 
 def first_rows(values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

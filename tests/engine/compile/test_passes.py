@@ -174,7 +174,7 @@ def test_convolutions_that_loops_gain_with_are_scored_by_them(
         monkeypatch.setattr(passes, "loops", lambda _: None)
     model = convolving(*LAYERS.items())
 
-    quick = quicken(model)
+    quick = quicken(fold_batch_norm(model))
 
     by_loops = layers_with(quick, lambda module: isinstance(module, ScoredConvolution2d))
     assert by_loops == (BY_LOOPS if are_there else set())
@@ -184,7 +184,8 @@ def test_convolutions_that_loops_gain_with_are_scored_by_them(
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert quick.specs == ()
     assert not layers_with(
-        quicken(model, winograd=False), lambda module: isinstance(module, ScoredConvolution2d)
+        quicken(fold_batch_norm(model), winograd=False),
+        lambda module: isinstance(module, ScoredConvolution2d),
     )
 
 
@@ -214,7 +215,7 @@ def test_maxima_of_small_windows_are_taken_slice_by_slice(
 ) -> None:
     model = convolving(("pool", layer))
 
-    quick = quicken(model)
+    quick = quicken(fold_batch_norm(model))
 
     assert isinstance(quick.module.get_submodule("layer_1"), SlicedMaximum) is is_sliced
     assert torch.equal(quick({"data": MANY})["out"], model({"data": MANY})["out"])

@@ -273,8 +273,8 @@ def test_as_many_rows_are_scored_at_a_time_as_the_widest_layer_allows() -> None:
     assert Scorer(model, schema).rows_at_a_time == 8192
     assert Scorer(model, schema, batch_rows=7).rows_at_a_time == 7
 
-    # 1572864 values for the widest layer: 600 neurons leave room for 2621 rows, 8192 are 4 parts
-    wide = network(hidden=600)
+    # 1048576 values for the widest layer: 400 neurons leave room for 2621 rows, 8192 are 4 parts
+    wide = network(hidden=400)
     assert Scorer(compiled(wide, schema), schema).rows_at_a_time == 2048
     assert Scorer(compiled(wide, schema), schema, batch_rows=2622).rows_at_a_time == 1311
 
