@@ -1,5 +1,5 @@
 /* Convolutions in Winograd's form, and the gradients of their filters, for filters of SIDE x SIDE cells; see
-   engine/modules/looped.py.
+   engine/modules/winograd.py.
 
    A block of tiles goes through all steps while it is in the cache of one core: the tiles of pixels become
    factors V = B' d B, a product of matrices for each of the P x P values of a tile sums over maps, and
@@ -42,7 +42,7 @@ typedef struct {
     const float *into, *out_of; /* B' (P, P) and A (P, Q) */
     const float *turned;        /* filters, packed */
     const float *bias;          /* or nothing */
-    float *gradients;           /* of turned filters, (threads, P P, maps, filters and what fills the last vector) */
+    float *gradients;           /* of turned filters: (threads, P P, maps, filters and what fills the last vector) */
     float *scratch;             /* of every thread */
     int64_t room;               /* floats of scratch that a thread has */
     int64_t images, down, across; /* down, across: tiles of an image */
@@ -288,24 +288,24 @@ static void add_products(int adds, int vectors, int64_t maps, int64_t tiles, con
         sum_all(1, 0, maps, tiles, a, 1, next, b, width, sums, width);
 }
 
-/* V' (A dY A') summed over tiles: every thread for itself, over tiles that it turns, a block at a time. */
+/* V' (A dY A') summed over tiles: every thread for itself, over tiles that it turns, a block at a time. Shares are
+   as many as threads were asked for, however many there are. */
 void castorch_sum_gradients(const Convolution *c)
 {
     const int64_t tiles = c->images * c->down * c->across;
     const int64_t maps = filled_up(c->maps), width = filled_up(c->filters);
     const int64_t apart = distance(c->block, maps), products_apart = distance(c->block, width);
-#pragma omp parallel num_threads(c->threads)
-    {
-        const int64_t thread = omp_get_thread_num(), first = tiles * thread / c->threads;
-        const int64_t end = tiles * (thread + 1) / c->threads;
-        float *factors = c->scratch + thread * c->room, *products = factors + P * P * apart;
+#pragma omp parallel for schedule(static) num_threads(c->threads)
+    for (int64_t share = 0; share < c->threads; share++) {
+        const int64_t first = tiles * share / c->threads, end = tiles * (share + 1) / c->threads;
+        float *factors = c->scratch + share * c->room, *products = factors + P * P * apart;
         for (int64_t begin = first; begin < end; begin += c->block) {
             const int64_t here = end - begin < c->block ? end - begin : c->block;
             turn_pixels(c, begin, here, factors, apart);
             turn_gradients(c, begin, here, products, products_apart);
             for (int64_t p = 0; p < P * P; p++) {
                 const float *a = factors + p * apart, *b = products + p * products_apart;
-                float *sums = c->gradients + (thread * P * P + p) * distance(c->maps, width);
+                float *sums = c->gradients + (share * P * P + p) * distance(c->maps, width);
                 for (int64_t filter = 0; filter < width; filter += 2 * LANES)
                     add_products(begin > first, filter + LANES < width ? 2 : 1, c->maps, here, a, maps, b + filter,
                                  width, sums + filter);
@@ -380,7 +380,7 @@ void castorch_turn(const Filters *f)
         }
 }
 
-/* Writes the gradients of filters, G' U G, of those of turned ones, which every thread has a part of:
+/* Writes the gradients of filters, G' U G, of those of turned ones, which every thread has a share of:
    (threads, P P, maps, filters and what fills the last vector). */
 void castorch_turn_back(const Filters *f)
 {
@@ -394,13 +394,11 @@ void castorch_turn_back(const Filters *f)
             for (int64_t map = 0; map < part.maps; map++, turned += width) {
                 Vector half[SIDE * P];
                 UNROLL for (int p = 0; p < P; p++)
-                    UNROLL for (int i = 0; i < SIDE; i++) {
-                        half[i * P + p] = (Vector){0};
-                    }
-                for (int64_t thread = 0; thread < f->threads; thread++)
+                    UNROLL for (int i = 0; i < SIDE; i++) half[i * P + p] = (Vector){0};
+                for (int64_t share = 0; share < f->threads; share++)
                     UNROLL for (int p = 0; p < P; p++)
                         UNROLL for (int q = 0; q < P; q++) {
-                            const Vector u = *(const Vector *)(turned + ((thread * P + q) * P + p) * apart);
+                            const Vector u = *(const Vector *)(turned + ((share * P + q) * P + p) * apart);
                             UNROLL for (int i = 0; i < SIDE; i++) half[i * P + p] += f->turn[q * SIDE + i] * u;
                         }
                 UNROLL for (int i = 0; i < SIDE * SIDE; i++) {

@@ -1,6 +1,9 @@
 """The loops in C against torch's convolution in float64."""
 
 import ctypes
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 from unittest.mock import Mock
@@ -145,6 +148,34 @@ def test_any_number_of_threads_gives_the_same_numbers(threads: int) -> None:
     finally:
         torch.set_num_threads(before)
     assert_near(found, exactly(case, given))
+
+
+FEWER_THREADS = """
+import torch
+from engine.modules.winograd import convolve
+
+def found(threads):
+    torch.set_num_threads(threads)
+    x = torch.rand(9, 16, 8, 8, generator=torch.Generator().manual_seed(1))
+    weight = torch.ones(16, 16, 3, 3, requires_grad=True)
+    y = convolve(x, weight, None, (1, 1, 1, 1))
+    return y, *torch.autograd.grad(y.sum(), weight)
+
+pairs = zip(found(1), found(4))
+print([torch.allclose(one, four, rtol=1e-4) for one, four in pairs])
+"""
+
+
+def test_fewer_threads_than_were_asked_for_do_all_of_the_work() -> None:
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", FEWER_THREADS],
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert done.stdout == "[True, True]\n"
 
 
 def test_a_case_worked_by_hand() -> None:
