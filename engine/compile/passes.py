@@ -111,8 +111,7 @@ def gains_by_slices(module: Pooling2d) -> bool:
 
 def gains_by_loops(module: Convolution2d) -> bool:
     """Return whether a convolution is quicker in Winograd's form, by the loops there are."""
-    filters, maps, *sides = module.weight.shape
-    height, width = sides
+    filters, maps, height, width = module.weight.shape
     fits = slides(module) and height == width and min(maps, filters) >= MANY_MAPS
     return fits and loops(width) is not None
 

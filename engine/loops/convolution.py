@@ -5,6 +5,7 @@ Shape letters: N rows, C maps, H W height and width, K filters, P products along
 
 import ctypes
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -68,7 +69,7 @@ class Loops:
 
     Attributes:
         library: in which they are.
-        into: Bᵀ of one axis, (√P, √P).
+        into: Bᵀ of one axis, (√P, √P); all three lie row by row.
         of_filters: G of one axis, (√P, S).
         out_of: A of one axis, (√P, 4).
     """
@@ -78,10 +79,15 @@ class Loops:
     of_filters: Tensor
     out_of: Tensor
 
-    @property
+    @cached_property
     def products(self) -> int:
         """P."""
         return len(self.into) ** 2
+
+    @cached_property
+    def lanes(self) -> int:
+        """Numbers of a vector."""
+        return int(self.library.castorch_lanes())
 
     def turned(self, weight: Tensor, *, back: bool = False) -> Tensor:
         """Return filters in the form of the products, in the order that ``convolve`` reads.
@@ -176,8 +182,8 @@ class Loops:
 
     def _numbers(self, rows: int, columns: int) -> int:
         """Return how many numbers the matrices of all products take."""
-        lanes = self.library.castorch_lanes()
-        return int(self.products * lanes * (rows * -(-columns // lanes) + 1))
+        vectors = rows * -(-columns // self.lanes) + 1
+        return self.products * self.lanes * vectors
 
 
 def _tiles(job: _Convolution) -> int:

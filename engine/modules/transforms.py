@@ -9,9 +9,6 @@ Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 201
 Winograd, "Arithmetic complexity of computations", 1980.
 """
 
-from functools import cache
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -43,35 +40,6 @@ def matrices(outputs: int, side: int) -> tuple[Tensor, ...]:
     products = outputs + side - 1
     inverse = torch.linalg.inv(_values(products, products))
     return inverse.T, _values(products, side), _values(products, outputs).T
-
-
-class Transforms(NamedTuple):
-    """The three matrices.
-
-    Attributes:
-        into_products: Bᵀ, (P, P).
-        of_filters: G, (P, S).
-        into_outputs: Aᵀ, (Q, P).
-    """
-
-    into_products: Tensor
-    of_filters: Tensor
-    into_outputs: Tensor
-
-
-@cache
-def transforms(outputs: int, side: int, dtype: torch.dtype) -> Transforms:
-    """Return the matrices in a type of numbers, computed in float64.
-
-    Whoever asks first, they can be used in training.
-
-    Args:
-        outputs: Q.
-        side: S.
-        dtype: the type.
-    """
-    with torch.inference_mode(mode=False):
-        return Transforms(*(each.to(dtype) for each in matrices(outputs, side)))
 
 
 def _values(products: int, coefficients: int) -> Tensor:

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from engine.loops.convolution import TILE, Loops, Margins
 from engine.loops.library import library
-from engine.modules.transforms import transforms
+from engine.modules.transforms import matrices
 
 SIDES = (3, 5)
 """S that there are loops for."""
@@ -36,9 +36,8 @@ def loops(side: int) -> Loops | None:
     found = library(f"convolution{side}") if side in SIDES else None
     if found is None:
         return None
-    of_axis = transforms(TILE, side, torch.float32)
-    out_of = of_axis.into_outputs.T.contiguous()
-    return Loops(found, of_axis.into_products, of_axis.of_filters, out_of)
+    into, of_filters, into_outputs = matrices(TILE, side)
+    return Loops(found, *(each.float().contiguous() for each in (into, of_filters, into_outputs.T)))
 
 
 def has_many_tiles(x: Tensor, side: int, margins: Margins) -> bool:
