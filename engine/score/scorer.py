@@ -18,9 +18,9 @@ from engine.data.schema import Schema, source_columns
 from engine.data.text import Embeddings
 from engine.devices import products
 from engine.graph.infer import infer_shapes
-from engine.score.agreement import Outputs
 from engine.score.forms import Forward
 from engine.score.frozen_form import PLAIN, Shop
+from engine.score.held import HeldRows
 from engine.score.layer_outputs import ImageType, LayerOutput
 from engine.score.makers import make_reports
 from engine.score.outputs import OutputColumn, Values
@@ -47,9 +47,6 @@ LEAST_ROWS = 16
 
 BATCH_ROWS = 8192
 """Rows scored at a time however narrow it is."""
-
-HELD_VALUES = 1 << 16
-"""Raw outputs from which on parts are reported; a report of few rows costs as much as of many."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +142,7 @@ class Scorer:
             top_probs=self.top_probs,
         )
         self.encoder = Encoder(self.schema, "score", self.embeddings)
+        self.outputs, self.targets = HeldRows(), HeldRows()
         self.rows_read = self.rows_used = 0
         self.record = self.shop.record
 
@@ -191,19 +189,21 @@ class Scorer:
         self.model.eval()
         forward = self._forward()
         scored: ScoredBatch | None = None
-        held: list[_Part] = []
-        results: list[Outputs] = []
+        first = 0
         with products(self.device, tf32=self.tf32):
             for part, outputs in forward.stream(self._parts(batches), lanes=self.lanes):
                 scored = scored or self._unscored(row_count(part.columns))
-                held.append(part)
-                results.append(outputs)
-                if part.is_last or values_of(results) >= HELD_VALUES:
-                    self._put(held, results, scored)
-                    held, results = [], []
+                scored.used[part.here] = part.used
+                if outputs:
+                    with torch.inference_mode():
+                        self.outputs.add(outputs)
+                        self.targets.add(part.targets)
+                if part.is_last or self.outputs.are_many:
+                    self._put(slice(first, part.here.stop), scored)
+                    first = part.here.stop
                 if part.is_last:
                     yield scored
-                    scored = None
+                    scored, first = None, 0
             self.record = forward.record
 
     def state(self) -> State:
@@ -294,18 +294,15 @@ class Scorer:
             np.zeros(rows, dtype=bool),
         )
 
-    def _put(self, parts: Sequence[_Part], results: Sequence[Outputs], scored: ScoredBatch) -> None:
-        """Put the scores of neighbouring parts into those of their batch."""
-        here = slice(parts[0].here.start, parts[-1].here.stop)
-        used = np.concatenate([part.used for part in parts])
-        scored.used[here] = used
+    def _put(self, here: slice, scored: ScoredBatch) -> None:
+        """Put the scores that are held, of some neighbouring rows of a batch, into it."""
+        used = scored.used[here]
         self.rows_read += len(used)
         self.rows_used += int(used.sum())
         if used.any():
             places = here.start + np.flatnonzero(used)
             with torch.inference_mode():
-                outputs = _joined([each for each in results if each])
-                targets = _joined([part.targets for part in parts if part.used.any()])
+                outputs, targets = self.outputs.taken(), self.targets.taken()
                 for name, report in self.reports.items():
                     values = report.add(outputs[name], targets.get(name))
                     _write(scored.columns, places, values)
@@ -330,15 +327,3 @@ def _missing(column: OutputColumn, rows: int) -> Array:
 def _write(columns: dict[str, Array], places: npt.NDArray[np.int64], values: Values) -> None:
     for name, cells in values.items():
         columns[name][places] = cells
-
-
-def values_of(results: Iterable[Outputs]) -> int:
-    """Return how many values raw outputs have together."""
-    return sum(value.numel() for outputs in results for value in outputs.values())
-
-
-def _joined(parts: Sequence[Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-    """Return the tensors of parts one behind the other, by name."""
-    if len(parts) == 1:
-        return parts[0]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

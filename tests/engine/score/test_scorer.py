@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-import engine.score.scorer as scoring
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.data.columns import Columns
 from engine.data.schema import Schema, bound_graph
@@ -17,6 +16,7 @@ from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
+from engine.score import held
 from engine.score.scorer import ScoredBatch, Scorer
 from engine.score.summary import ClassScore
 from tests.engine.networks import Array, compiled, learned, network, objects
@@ -154,12 +154,12 @@ def test_a_batch_without_a_usable_row_is_all_missing() -> None:
     assert batch.columns["I_y"].tolist() == [None]
 
 
-@pytest.mark.parametrize("held_values", [1, 6, 1000])
+@pytest.mark.parametrize("many_values", [1, 6, 1000])
 def test_neighbouring_parts_are_reported_together(
-    held_values: int, monkeypatch: pytest.MonkeyPatch
+    many_values: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parts of two rows: the third and fourth cannot be used, two raw outputs for each other."""
-    monkeypatch.setattr(scoring, "HELD_VALUES", held_values)
+    monkeypatch.setattr(held, "MANY_VALUES", many_values)
     numbers = np.array([2.0, -1.0, NAN, NAN, 3.0, 1.0, NAN])
     table = {"x": numbers, "y": objects("pos", "neg", "pos", "neg", "neg", "pos", "pos")}
     scorer = Scorer(*signs(missing="NONE"), batch_rows=2)
