@@ -6,8 +6,8 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.results import Cell, Column, ColumnType
 from engine.data.columns import Column as EngineColumn
 from engine.data.columns import Columns

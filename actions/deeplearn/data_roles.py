@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from actions.arrow_functions import pc
 from actions.context import Context
 from actions.errors import InvalidParameters
 from actions.expression import resolve

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.context import Context
 from actions.deeplearn.layout import WEIGHTS_SCHEMA
 from actions.deeplearn.schemas import check_layout

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
+from actions.arrow_functions import pc
 from actions.errors import InvalidFile
 from actions.files.declared import ImportVars, converted, declared_types
 from actions.files.rows import BATCH_ROWS, Rows, check_count, check_names

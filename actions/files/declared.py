@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.errors import InvalidFile
 from actions.expression import resolve
 from actions.params import ActionParams

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.columns import EPOCH_1960_S, AnyArray
 from actions.errors import InvalidFile
 from actions.files.rows import BATCH_ROWS, Rows

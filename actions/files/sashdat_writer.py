@@ -15,8 +15,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.columns import EPOCH_1960_S, AnyArray
 from actions.files.sashdat import DAY_S, MISSING
 from actions.files.sashdat_header import (

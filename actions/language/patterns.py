@@ -8,8 +8,8 @@ import re
 from functools import lru_cache
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.errors import InvalidExpression
 from actions.language.functions import LONGEST_TEXT, function
 

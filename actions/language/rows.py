@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.errors import InvalidExpression
 from actions.language.functions import LONGEST_TEXT, Function
 from actions.language.meaning import Typed, to_number

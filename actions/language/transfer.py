@@ -3,8 +3,8 @@
 from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.errors import InvalidExpression
 from actions.language.frame import Variable, raw_reader
 from actions.values import arrow_value, kind_of

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from actions.arrow_functions import pc
 from actions.columns import AnyArray, cas_type
 from actions.context import Context
 from actions.errors import InvalidParameters, TableNotFound

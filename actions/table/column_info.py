@@ -1,9 +1,9 @@
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from actions.answers import Declared, result_table
+from actions.arrow_functions import pc
 from actions.columns import cas_type
 from actions.context import Context
 from actions.file_link import link_of

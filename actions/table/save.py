@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv, ipc
 
+from actions.arrow_functions import pc
 from actions.context import Context
 from actions.errors import InvalidParameters
 from actions.files.sashdat_writer import write_sashdat

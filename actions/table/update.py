@@ -3,9 +3,9 @@ from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
+from actions.arrow_functions import pc
 from actions.columns import AnyArray, cas_type
 from actions.context import Context
 from actions.errors import InvalidParameters

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 HEAVY = ["alembic", "duckdb", "h5py", "optuna", "pandas", "psycopg", "pyarrow.parquet", "scipy"]
-HEAVY += ["sympy", "torch._dynamo"]
+HEAVY += ["pyarrow.compute", "sympy", "torch._dynamo"]
 
 
 def said(program: str) -> str:
