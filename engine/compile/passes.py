@@ -1,22 +1,32 @@
 """Rewrites of a compiled model that keep its numbers and save time."""
 
+from collections.abc import Iterator
 from copy import deepcopy
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, fx, nn
 
 from engine.compile.lower import CompiledModel
+from engine.layers.activations import never_falls
+from engine.loops.pooled import WINDOW
 from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
+from engine.modules.pooled_convolution import PooledConvolution2d, pooled_loops
 from engine.modules.pooling import Pooling2d, SlicedMaximum
 from engine.modules.scored_convolution import ScoredConvolution2d
 from engine.modules.winograd import loops
 
 MANY_MAPS = 16
 """Least maps and filters with which Winograd's form is the quicker one; measured."""
+FEW_MAPS = 8
+"""Most maps with which the loops that take maxima on the way are the quicker ones; measured."""
 SMALL = 3
 """Longest side of a window whose maximum is taken slice by slice; measured."""
+
+Neighbours = tuple[fx.Node, nn.Module, nn.Module]
+"""A call of a module, the module of its source, and its own."""
 
 
 def fold_batch_norm(model: CompiledModel) -> CompiledModel:
@@ -32,16 +42,26 @@ def fold_batch_norm(model: CompiledModel) -> CompiledModel:
     root, calls = nn.Module(), deepcopy(model.module.graph)
     for name, module in model.module.named_children():
         root.add_module(name, module)
-    for node in list(calls.nodes):
-        if node.op != "call_module":
-            continue
-        norm, source = root.get_submodule(str(node.target)), node.all_input_nodes[0]
-        before = _foldable(root, source)
-        if isinstance(norm, BatchNorm) and before is not None and len(source.users) == 1:
-            setattr(root, str(source.target), _folded(before, norm))
-            node.replace_all_uses_with(source)
-            calls.erase_node(node)
+    for node, before, norm in _neighbours(root, calls):
+        if isinstance(norm, BatchNorm) and _is_foldable(before):
+            _replace(root, node, _folded(before, norm))
     return _for_scoring(model, root, calls)
+
+
+def _neighbours(root: nn.Module, calls: fx.Graph) -> Iterator[Neighbours]:
+    """Yield the calls of modules whose source has no other use, with the modules of both."""
+    for node in list(calls.nodes):
+        source = node.all_input_nodes[0] if node.op == "call_module" else node
+        if source.op == "call_module" and len(source.users) == 1:
+            yield node, root.get_submodule(str(source.target)), root.get_submodule(str(node.target))
+
+
+def _replace(root: nn.Module, node: fx.Node, module: nn.Module) -> None:
+    """Let one module do what that of a call and that of its source do."""
+    source = node.all_input_nodes[0]
+    setattr(root, str(source.target), module)
+    node.replace_all_uses_with(source)
+    node.graph.erase_node(node)
 
 
 def _for_scoring(model: CompiledModel, root: nn.Module, calls: fx.Graph) -> CompiledModel:
@@ -54,14 +74,10 @@ def _for_scoring(model: CompiledModel, root: nn.Module, calls: fx.Graph) -> Comp
     return made
 
 
-def _foldable(root: nn.Module, node: fx.Node) -> Convolution2d | Dense | None:
-    """Return the module of a call that can take a scale and a shift into its weights."""
-    if node.op != "call_module":
-        return None
-    module = root.get_submodule(str(node.target))
-    if not isinstance(module, Convolution2d | Dense):
-        return None
-    return module if module.activation is None and module.dropout is None else None
+def _is_foldable(module: nn.Module) -> TypeGuard[Convolution2d | Dense]:
+    """Return whether a module can take a scale and a shift into its weights."""
+    takes = isinstance(module, Convolution2d | Dense)
+    return takes and module.activation is None and module.dropout is None
 
 
 @torch.no_grad()
@@ -82,9 +98,10 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
 def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
     """Give a model for scoring alone modules that are quicker where nobody trains; return it.
 
-    Maxima of small windows are taken slice by slice, and convolutions of small filters are in
-    Winograd's form. What a module is replaced by has tensors of its own, and the module is let go
-    before the next one is looked at.
+    Convolutions of few maps write the maxima of 2 x 2 neighbours where nothing else is asked of
+    them, other maxima of small windows are taken slice by slice, and convolutions of small filters
+    are in Winograd's form. What a module is replaced by has tensors of its own, and the module is
+    let go before the next one is looked at.
 
     Args:
         model: what ``fold_batch_norm`` returned.
@@ -98,6 +115,11 @@ def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
             return ScoredConvolution2d(module)
         return module
 
+    for node, convolution, pooling in _neighbours(model.module, model.module.graph):
+        if gains_by_pooled_loops(convolution, pooling):
+            _replace(model.module, node, PooledConvolution2d(convolution))
+            model.module.delete_submodule(str(node.target))
+    model.module.recompile()
     for name in [name for name, _ in model.module.named_children()]:
         setattr(model.module, name, quick(model.module.get_submodule(name)).eval())
     return model
@@ -107,6 +129,15 @@ def gains_by_slices(module: Pooling2d) -> bool:
     """Return whether a pooling's maxima are quicker found slice by slice, not asking where."""
     is_plain = module.kind == "MAX" and module.dropout is None
     return is_plain and module.is_inside and max(module.kernel) <= SMALL
+
+
+def gains_by_pooled_loops(convolution: nn.Module, pooling: nn.Module) -> TypeGuard[Convolution2d]:
+    """Return whether a convolution had better do the pooling behind it, by the loops there are."""
+    if not (isinstance(convolution, Convolution2d) and isinstance(pooling, Pooling2d)):
+        return False
+    halves = pooling.kernel == pooling.stride == (WINDOW, WINDOW) and gains_by_slices(pooling)
+    few = slides(convolution) and convolution.weight.shape[1] <= FEW_MAPS
+    return halves and few and never_falls(convolution.activation) and pooled_loops() is not None
 
 
 def gains_by_loops(module: Convolution2d) -> bool:
@@ -122,10 +153,10 @@ def slides(module: Convolution2d) -> bool:
     return is_plain and not module.columns_as_maps
 
 
-def has_convolutions_by_loops(model: CompiledModel) -> bool:
-    """Return whether Winograd's form has a part in the quick form of a model."""
-    modules = model.module.modules()
-    return any(isinstance(each, Convolution2d) and gains_by_loops(each) for each in modules)
+def has_loops(model: CompiledModel) -> bool:
+    """Return whether loops in C have a part in what ``quicken`` returned."""
+    by_loops = (PooledConvolution2d, ScoredConvolution2d)
+    return any(isinstance(each, by_loops) for each in model.module.modules())
 
 
 def train_with_fewer_products(model: CompiledModel) -> None:

@@ -98,6 +98,10 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+FALLING = {"GELU", "SIN", "COS"}
+"""Activations that fall somewhere."""
+
+
 def log_softplus(x: Tensor) -> Tensor:
     """Return ln ln(1 + exp x), which approaches x far below zero."""
     return torch.where(x < FAR_BELOW, x, functional.softplus(x.clamp_min(FAR_BELOW)).log())
@@ -140,6 +144,15 @@ def pure_activation(name: str, function: str | None = None) -> Activation:
 def user_activation(text: str) -> Activation:
     """Return the function of a text with one argument, x."""
     return Elementwise(compile_function(text, ACTIVATION))
+
+
+def never_falls(function: Activation | None) -> bool:
+    """Return whether what ``activation`` returned is known not to fall anywhere.
+
+    The largest of some values then becomes the largest of what it makes of them.
+    """
+    rising = (each for name, each in ACTIVATIONS.items() if name not in FALLING)
+    return function is None or any(function is each for each in rising)
 
 
 def log_activation(name: str) -> Activation | None:

@@ -10,32 +10,18 @@
    over even and over odd powers are those of both points of a pair, but for a sign; 0 has even powers alone,
    infinity odd ones. */
 
-#include <immintrin.h>
 #include <omp.h>
-#include <stdint.h>
 
-#ifdef __AVX512F__
-#define LANES 16 /* floats of a vector */
-#define ROWS 12  /* tiles whose sums are in registers at a time, for two vectors of filters */
+#include "vectors.h"
+
+#if LANES == 16
+#define ROWS 12 /* tiles whose sums are in registers at a time, for two vectors of filters */
 #else
-#define LANES 8
 #define ROWS 4
 #endif
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 64")
 #define Q 4              /* pixels of the output along an axis of a tile */
 #define P (Q + SIDE - 1) /* pixels of the input that it takes, and products */
-
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-/* Images whose maps lie side by side. Distances count floats. */
-typedef struct {
-    float *first;
-    int64_t image, row, column; /* from one to the next */
-    int64_t rows, columns;      /* of an image: beyond them are zeros, and nothing is written */
-    int64_t top, left;          /* pixels of the first tile that lie before the image */
-} Images;
 
 typedef struct {
     Images x, y;
@@ -50,39 +36,6 @@ typedef struct {
     int64_t block;              /* tiles that go through all steps together */
     int64_t threads;
 } Convolution;
-
-#ifdef __AVX512F__
-/* The first numbers of a vector, zeros behind them. */
-INLINE Vector load(const float *from, int64_t numbers)
-{
-    const __mmask16 mask = numbers < LANES ? (__mmask16)((1u << numbers) - 1) : (__mmask16)0xffff;
-    return (Vector)_mm512_maskz_loadu_ps(mask, from);
-}
-
-INLINE void store(float *to, int64_t numbers, Vector values)
-{
-    const __mmask16 mask = numbers < LANES ? (__mmask16)((1u << numbers) - 1) : (__mmask16)0xffff;
-    _mm512_mask_storeu_ps(to, mask, (__m512)values);
-}
-#else
-INLINE __m256i first(int64_t numbers)
-{
-    static const int32_t edge[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256((const __m256i *)(edge + LANES - (numbers < LANES ? numbers : LANES)));
-}
-
-INLINE Vector load(const float *from, int64_t numbers)
-{
-    return (Vector)_mm256_maskload_ps(from, first(numbers));
-}
-
-INLINE void store(float *to, int64_t numbers, Vector values)
-{
-    _mm256_maskstore_ps(to, first(numbers), (__m256)values);
-}
-#endif
-
-INLINE int64_t filled_up(int64_t numbers) { return (numbers + LANES - 1) / LANES * LANES; }
 
 /* From the numbers of one product to those of the next. Powers of two would share few lines of the cache. */
 INLINE int64_t distance(int64_t rows, int64_t width) { return rows * width + LANES; }
@@ -414,5 +367,3 @@ void castorch_turn_back(const Filters *f)
                 }
         }
 }
-
-int64_t castorch_lanes(void) { return LANES; }

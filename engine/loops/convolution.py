@@ -10,6 +10,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from engine.loops.arguments import Images, Margins, address, laid_images
+
 TILE = 4
 """Pixels of the output, down and across, that one tile gives."""
 
@@ -19,28 +21,13 @@ SUMMED_VALUES = 1 << 18
 """Values of tiles whose shares in the gradients of filters are summed at a time, or as many as the
 sums if these are more; measured."""
 
-Margins = tuple[int, int, int, int]
-"""Zeros around an image: left, right, top and bottom."""
-
-
-class _Images(ctypes.Structure):
-    """``Images`` of ``convolution.h``."""
-
-    _fields_ = (
-        ("first", ctypes.c_void_p),
-        *(
-            (name, ctypes.c_int64)
-            for name in ("image", "row", "column", "rows", "columns", "top", "left")
-        ),
-    )
-
 
 class _Convolution(ctypes.Structure):
     """``Convolution`` of ``convolution.h``."""
 
     _fields_ = (
-        ("x", _Images),
-        ("y", _Images),
+        ("x", Images),
+        ("y", Images),
         *(
             (name, ctypes.c_void_p)
             for name in ("into", "out_of", "turned", "bias", "gradients", "scratch")
@@ -103,7 +90,7 @@ class Loops:
             job.first += 4 * (len(weight[0, 0]) - 1) * (job.row + job.column)
             job.row, job.column = -job.row, -job.column
         found = torch.empty(self._numbers(maps, filters))
-        job.turned = _address(found)
+        job.turned = address(found)
         self.library.castorch_turn(ctypes.byref(job))
         return found
 
@@ -123,7 +110,7 @@ class Loops:
         job.block = min(BLOCK, -(-_tiles(job) // job.threads))
         job.room = self._room(job)
         scratch = torch.empty(job.threads * job.room)
-        job.turned, job.bias, job.scratch = map(_address, (packed, bias, scratch))
+        job.turned, job.bias, job.scratch = map(address, (packed, bias, scratch))
         self.library.castorch_convolve(ctypes.byref(job))
 
     def gradients(self, x: Tensor, y: Tensor, margins: Margins, weight: Tensor) -> None:
@@ -143,10 +130,10 @@ class Loops:
         job.room = self._room(job)
         scratch = torch.empty(job.threads * job.room)
         turned = torch.empty(job.threads * self._numbers(job.maps, job.filters))
-        job.gradients, job.scratch = map(_address, (turned, scratch))
+        job.gradients, job.scratch = map(address, (turned, scratch))
         self.library.castorch_sum_gradients(ctypes.byref(job))
         filters = self._filters(weight, job.maps, job.filters)
-        filters.turned, filters.threads = _address(turned), job.threads
+        filters.turned, filters.threads = address(turned), job.threads
         self.library.castorch_turn_back(ctypes.byref(filters))
 
     def _filters(self, weight: Tensor, maps: int, filters: int) -> _Filters:
@@ -155,7 +142,7 @@ class Loops:
             *weight.stride(),
             maps=maps,
             filters=filters,
-            turn=_address(self.of_filters),
+            turn=address(self.of_filters),
             threads=torch.get_num_threads(),
         )
 
@@ -164,10 +151,10 @@ class Loops:
         images, maps, *_ = x.shape
         _, filters, rows, columns = y.shape
         return _Convolution(
-            x=_images(x, top, left),
-            y=_images(y, 0, 0),
-            into=_address(self.into),
-            out_of=_address(self.out_of),
+            x=laid_images(x, top, left),
+            y=laid_images(y),
+            into=address(self.into),
+            out_of=address(self.out_of),
             images=images,
             down=-(-rows // TILE),
             across=-(-columns // TILE),
@@ -188,12 +175,3 @@ class Loops:
 
 def _tiles(job: _Convolution) -> int:
     return int(job.images * job.down * job.across)
-
-
-def _images(x: Tensor, top: int, left: int) -> _Images:
-    image, _, row, column = x.stride()
-    return _Images(x.data_ptr(), image, row, column, x.shape[2], x.shape[3], top, left)
-
-
-def _address(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engine.loops.convolution import TILE, Loops, Margins
+from engine.loops.arguments import Margins
+from engine.loops.convolution import TILE, Loops
 from engine.loops.library import library
 from engine.modules.transforms import matrices
 

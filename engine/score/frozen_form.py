@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from engine.compile.freezing import Freezing
 from engine.compile.frozen import can_freeze, file_name, freeze, remove_oldest, thawed
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import has_convolutions_by_loops
+from engine.compile.passes import has_loops
 from engine.precision import Precision
 from engine.score.agreement import TOLERANCE, Form, Outputs, Values, difference, rows_of
 
@@ -163,7 +163,6 @@ class FrozenForm:
             or shop.record.form == "folded"
             or not can_freeze(model)
             or is_heavy(model)
-            or (shop.winograd and has_convolutions_by_loops(model))  # the compiler has none
         )
 
     @cached_property
@@ -206,6 +205,9 @@ class FrozenForm:
             self._judge(self.form, LEAST_TRIAL_PARTS)
 
     def _seek(self, eager: CompiledModel, values: Values, outputs: Outputs) -> None:
+        self._is_settled = has_loops(eager)  # which the compiler has none of
+        if self._is_settled:
+            return
         making = UNDER_WAY.get(self.path)
         if making is not None:
             if not making.is_over():

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from engine.compile import passes
 from engine.compile.lower import CompiledModel, compile_graph
 from engine.compile.passes import (
     fold_batch_norm,
-    has_convolutions_by_loops,
+    has_loops,
     quicken,
     train_with_fewer_products,
 )
@@ -25,6 +26,7 @@ from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
 from engine.modules.normalization import BatchNorm
+from engine.modules.pooled_convolution import PooledConvolution2d, pooled_loops
 from engine.modules.pooling import SlicedMaximum
 from engine.modules.scored_convolution import ScoredConvolution2d
 
@@ -178,15 +180,98 @@ def test_convolutions_that_loops_gain_with_are_scored_by_them(
 
     by_loops = layers_with(quick, lambda module: isinstance(module, ScoredConvolution2d))
     assert by_loops == (BY_LOOPS if are_there else set())
-    assert has_convolutions_by_loops(model) is are_there
+    assert has_loops(quick) is are_there
     with torch.no_grad():
         found, expected = quick({"data": MANY})["out"], model({"data": MANY})["out"]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert quick.specs == ()
-    assert not layers_with(
-        quicken(fold_batch_norm(model), winograd=False),
-        lambda module: isinstance(module, ScoredConvolution2d),
+    assert not has_loops(quicken(fold_batch_norm(model), winograd=False))
+
+
+HALVED = Pooling(width=2, height=2, stride=2)
+
+
+def conv(**given: Any) -> Convolution:
+    """Return a convolution of five filters of 3 x 3."""
+    return Convolution(**{"n_filters": 5, "width": 3, **given})
+
+
+@pytest.mark.parametrize(
+    ("layer", "pooling", "maps", "is_pooled"),
+    [
+        (conv(), HALVED, 3, True),
+        (conv(), HALVED, 8, True),
+        (conv(), HALVED, 9, False),
+        (conv(width=5, height=3, padding=0), HALVED, 1, True),
+        (conv(width=5, height=2, padding=0), HALVED, 1, False),
+        (conv(dropout=0.5), HALVED, 3, True),
+        *((conv(act=name), HALVED, 3, True) for name in ("IDENTITY", "TANH", "LEAKY", "EXP")),
+        *((conv(act=name), HALVED, 3, False) for name in ("GELU", "SIN", "COS")),
+        (conv(act="FCMP", fcmp_act="x"), HALVED, 3, False),
+        (conv(stride=2, padding=0), HALVED, 3, False),
+        (conv(dilation=2), HALVED, 3, False),
+        (conv(padding=0), Pooling(width=2, height=2, stride=2, padding=1), 3, False),
+        (conv(), Pooling(width=3, height=3, stride=3, padding=0), 3, False),
+        (conv(), Pooling(width=2, height=2, stride=1, padding=0), 3, False),
+        (conv(), Pooling(width=2, height=2, stride=2, pool="MIN"), 3, False),
+        (conv(), Pooling(width=2, height=2, stride=2, dropout=0.5), 3, False),
+    ],
+)
+def test_convolutions_of_few_maps_write_the_maxima_of_their_neighbours(
+    layer: Convolution,
+    pooling: Pooling,
+    maps: int,
+    is_pooled: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    if pooled_loops() is None:
+        pytest.skip("no loops were built for this processor")
+    model = convolving(("conv", layer), ("pool", pooling), maps=maps, side=8)
+    images = torch.randn(3, maps, 8, 8, generator=seeded(3))
+
+    quick = quicken(fold_batch_norm(model))
+
+    of_pooled = layers_with(quick, lambda module: isinstance(module, PooledConvolution2d))
+    assert of_pooled == ({"conv"} if is_pooled else set())
+    assert has_loops(quick) is is_pooled
+    with torch.no_grad():
+        found, expected = quick({"data": images})["out"], model({"data": images})["out"]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_maxima_behind_a_normalisation_are_written_too() -> None:
+    if pooled_loops() is None:
+        pytest.skip("no loops were built for this processor")
+    layers = (("conv", PLAIN), ("norm", BatchNormalization(act="RECTIFIER")), ("pool", HALVED))
+    model = convolving(*layers, maps=2)
+
+    quick = quicken(fold_batch_norm(model))
+
+    assert has_loops(quick)
+    with torch.no_grad():
+        found, expected = quick({"data": IMAGES})["out"], model({"data": IMAGES})["out"]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("asked", ["conv", "pool"])
+def test_a_layer_that_is_asked_for_is_computed_whole(asked: str) -> None:
+    graph = (
+        Graph("net")
+        .add("data", Input(n_channels=2, width=6, height=6))
+        .add("conv", conv(), ["data"])
+        .add("pool", HALVED, ["conv"])
+        .add("out", Output(), ["pool"])
     )
+    bound = bind(graph, {}, {"out": Target("nominal", 3)})
+    model = compile_graph(bound, BuildOptions(), generator=seeded(1), outputs=(asked,))
+    model.eval()
+
+    quick = quicken(fold_batch_norm(model))
+
+    assert has_loops(quick) is (asked == "pool" and pooled_loops() is not None)
+    with torch.no_grad():
+        found, expected = quick({"data": IMAGES}), model({"data": IMAGES})
+    for name, result in found.items():
+        torch.testing.assert_close(result, expected[name], atol=1e-5, rtol=1e-5)
 
 
 def test_convolutions_that_loops_gain_with_are_trained_by_them() -> None:

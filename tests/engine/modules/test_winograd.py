@@ -1,10 +1,8 @@
 """The loops in C against torch's convolution in float64."""
 
-import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import NamedTuple
 from unittest.mock import Mock
 
@@ -17,31 +15,16 @@ import engine.modules.convolution as convolution
 import engine.modules.winograd as winograd
 from engine.devices import seeded
 from engine.layers.activations import rectifier
-from engine.loops.convolution import Margins
-from engine.loops.library import FOLDER
+from engine.loops.arguments import Margins
 from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.scored_convolution import ScoredConvolution2d
 from engine.modules.winograd import convolve, convolved, has_many_tiles, loops, turned
 from engine.padding import Axis, plan_convolution
 
-ABLE = {"AVX512": ("avx512", "avx2"), "AVX2": ("avx2",)}
-"""The sets of instructions a processor has, by what it is capable of."""
-
 LAST = torch.channels_last
 
 
-@pytest.fixture(autouse=True, params=["avx512", "avx2"])
-def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take the loops that were built for a set of instructions."""
-    able = ABLE.get(torch.backends.cpu.get_cpu_capability(), ())
-    built = FOLDER.glob(f"*-{request.param}.so")
-    libraries = {path.stem.partition("-")[0]: path for path in built}
-    if request.param not in able or not libraries:
-        pytest.skip(f"no loops were built for {request.param}, or this processor has it not")
-    monkeypatch.setattr(winograd, "library", lambda name: ctypes.CDLL(str(libraries[name])))
-    loops.cache_clear()
-    yield
-    loops.cache_clear()
+pytestmark = pytest.mark.usefixtures("instructions")
 
 
 class Case(NamedTuple):
