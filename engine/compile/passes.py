@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from engine.compile.lower import CompiledModel
 from engine.layers.activations import never_falls
-from engine.loops.pooled import WINDOW
+from engine.loops.arguments import WINDOW
 from engine.modules.convolution import Convolution2d
 from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
@@ -98,9 +98,9 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
 def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
     """Give a model for scoring alone modules that are quicker where nobody trains; return it.
 
-    Convolutions of few maps write the maxima of 2 x 2 neighbours where nothing else is asked of
-    them, other maxima of small windows are taken slice by slice, and convolutions of small filters
-    are in Winograd's form. What a module is replaced by has tensors of its own, and the module is
+    Convolutions of small filters are in Winograd's form. They, and those of few maps, write the
+    maxima of 2 x 2 neighbours where nothing else is asked of them; other maxima of small windows
+    are taken slice by slice. What a module is replaced by has tensors of its own, and the module is
     let go before the next one is looked at.
 
     Args:
@@ -116,8 +116,9 @@ def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
         return module
 
     for node, convolution, pooling in _neighbours(model.module, model.module.graph):
-        if gains_by_pooled_loops(convolution, pooling):
-            _replace(model.module, node, PooledConvolution2d(convolution))
+        pooled = _pooled(convolution, pooling, winograd=winograd)
+        if pooled is not None:
+            _replace(model.module, node, pooled)
             model.module.delete_submodule(str(node.target))
     model.module.recompile()
     for name in [name for name, _ in model.module.named_children()]:
@@ -131,13 +132,18 @@ def gains_by_slices(module: Pooling2d) -> bool:
     return is_plain and module.is_inside and max(module.kernel) <= SMALL
 
 
-def gains_by_pooled_loops(convolution: nn.Module, pooling: nn.Module) -> TypeGuard[Convolution2d]:
-    """Return whether a convolution had better do the pooling behind it, by the loops there are."""
+def _pooled(convolution: nn.Module, pooling: nn.Module, *, winograd: bool) -> nn.Module | None:
+    """Return what does the work of both; None: they are of other kinds, or no loops gain."""
     if not (isinstance(convolution, Convolution2d) and isinstance(pooling, Pooling2d)):
-        return False
+        return None
     halves = pooling.kernel == pooling.stride == (WINDOW, WINDOW) and gains_by_slices(pooling)
-    few = slides(convolution) and convolution.weight.shape[1] <= FEW_MAPS
-    return halves and few and never_falls(convolution.activation) and pooled_loops() is not None
+    if not (halves and slides(convolution) and never_falls(convolution.activation)):
+        return None
+    if convolution.weight.shape[1] <= FEW_MAPS and pooled_loops() is not None:
+        return PooledConvolution2d(convolution)
+    if winograd and gains_by_loops(convolution):
+        return ScoredConvolution2d(convolution, pools=True)
+    return None
 
 
 def gains_by_loops(module: Convolution2d) -> bool:

@@ -8,6 +8,11 @@ Margins = tuple[int, int, int, int]
 """Zeros around an image: left, right, top and bottom."""
 
 
+WINDOW = 2
+"""Neighbours down and across of which the largest is taken, where that is asked for; windows lie
+side by side."""
+
+
 class Images(ctypes.Structure):
     """``Images`` of ``vectors.h``."""
 

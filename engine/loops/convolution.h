@@ -34,6 +34,7 @@ typedef struct {
     int64_t images, down, across; /* down, across: tiles of an image */
     int64_t maps, filters;
     int64_t block;              /* tiles that go through all steps together */
+    int64_t window;             /* the largest of window x window pixels is written; 1 or WINDOW */
     int64_t threads;
 } Convolution;
 
@@ -82,17 +83,17 @@ INLINE void collect(const float *m, const Vector *x, const int from, Vector *y, 
     }
 }
 
-/* Where a tile of n x n pixels lies. */
+/* Where a tile of n x n pixels lies; they begin `step` pixels after one another. */
 typedef struct {
     float *pixels;
     int64_t top, left;
     int inside; /* whether all of it is in the image */
 } Tile;
 
-INLINE Tile find_tile(const Convolution *c, const Images *images, const int n, int64_t tile)
+INLINE Tile find_tile(const Convolution *c, const Images *images, const int n, const int step, int64_t tile)
 {
     const int64_t image = tile / (c->down * c->across), place = tile % (c->down * c->across);
-    const int64_t top = place / c->across * Q - images->top, left = place % c->across * Q - images->left;
+    const int64_t top = place / c->across * step - images->top, left = place % c->across * step - images->left;
     return (Tile){images->first + image * images->image + top * images->row + left * images->column, top, left,
                   top >= 0 && top + n <= images->rows && left >= 0 && left + n <= images->columns};
 }
@@ -128,7 +129,7 @@ INLINE void turn(const int n, const Convolution *c, const Images *images, int64_
                  int64_t begin, int64_t tiles, float *factors, int64_t apart)
 {
     for (int64_t i = 0; i < tiles; i++, factors += filled_up(maps)) {
-        const Tile tile = find_tile(c, images, n, begin + i);
+        const Tile tile = find_tile(c, images, n, Q, begin + i);
         if (tile.inside)
             turn_tile(n, 1, images, &tile, maps, m, factors, apart);
         else
@@ -146,7 +147,8 @@ static void turn_gradients(const Convolution *c, int64_t begin, int64_t tiles, f
     turn(Q, c, &c->y, c->filters, c->out_of, begin, tiles, factors, apart);
 }
 
-INLINE void write_tile(const int inside, const Convolution *c, const Tile *tile,
+/* Writes pixels, or the largest of window x window of them. */
+INLINE void write_tile(const int inside, const int window, const Convolution *c, const Tile *tile,
                        const float *products, int64_t apart)
 {
     for (int64_t filter = 0; filter < c->filters; filter += LANES) {
@@ -155,13 +157,33 @@ INLINE void write_tile(const int inside, const Convolution *c, const Tile *tile,
         UNROLL for (int p = 0; p < P * P; p++) x[p] = *(const Vector *)(products + p * apart + filter);
         UNROLL for (int p = 0; p < P; p++) collect(c->out_of, x + p * P, 1, half + p * Q, 1);
         const Vector bias = c->bias ? load(c->bias + filter, left) : (Vector){0};
-        UNROLL for (int j = 0; j < Q; j++) {
-            Vector y[P];
-            collect(c->out_of, half + j, Q, y, 1);
-            UNROLL for (int i = 0; i < Q; i++)
+        UNROLL for (int j = 0; j < Q / window; j++) {
+            Vector y[Q];
+            collect(c->out_of, half + window * j, Q, y, 1);
+            UNROLL for (int k = 1; k < window; k++) {
+                Vector next[Q];
+                collect(c->out_of, half + window * j + k, Q, next, 1);
+                UNROLL for (int i = 0; i < Q; i++) y[i] = larger(y[i], next[i]);
+            }
+            UNROLL for (int i = 0; i < Q / window; i++) {
+                Vector most = y[window * i];
+                UNROLL for (int k = 1; k < window; k++) most = larger(most, y[window * i + k]);
                 if (is_pixel(&c->y, tile, inside, i, j))
-                    store(tile->pixels + i * c->y.row + j * c->y.column + filter, left, y[i] + bias);
+                    store(tile->pixels + i * c->y.row + j * c->y.column + filter, left, most + bias);
+            }
         }
+    }
+}
+
+INLINE void write_tiles(const int window, const Convolution *c, int64_t begin, int64_t tiles,
+                        const float *products, int64_t width, int64_t apart)
+{
+    for (int64_t i = 0; i < tiles; i++, products += width) {
+        const Tile tile = find_tile(c, &c->y, Q / window, Q / window, begin + i);
+        if (tile.inside)
+            write_tile(1, window, c, &tile, products, apart);
+        else
+            write_tile(0, window, c, &tile, products, apart);
     }
 }
 
@@ -210,13 +232,10 @@ static void convolve_block(const Convolution *c, int64_t begin, int64_t tiles, f
             else
                 sum_all(1, 0, tiles, c->maps, a, maps, 1, turned, LANES, sums + filter, width);
     }
-    for (int64_t i = 0; i < tiles; i++) {
-        const Tile tile = find_tile(c, &c->y, Q, begin + i);
-        if (tile.inside)
-            write_tile(1, c, &tile, products + i * width, products_apart);
-        else
-            write_tile(0, c, &tile, products + i * width, products_apart);
-    }
+    if (c->window == WINDOW)
+        write_tiles(WINDOW, c, begin, tiles, products, width, products_apart);
+    else
+        write_tiles(1, c, begin, tiles, products, width, products_apart);
 }
 
 void castorch_convolve(const Convolution *c)

@@ -34,8 +34,9 @@ class _Convolution(ctypes.Structure):
         ),
         *(
             (name, ctypes.c_int64)
-            for name in ("room", "images", "down", "across", "maps", "filters", "block", "threads")
+            for name in ("room", "images", "down", "across", "maps", "filters")
         ),
+        *((name, ctypes.c_int64) for name in ("block", "window", "threads")),
     )
 
 
@@ -95,9 +96,16 @@ class Loops:
         return found
 
     def convolve(
-        self, x: Tensor, packed: Tensor, bias: Tensor | None, margins: Margins, y: Tensor
+        self,
+        x: Tensor,
+        packed: Tensor,
+        bias: Tensor | None,
+        margins: Margins,
+        y: Tensor,
+        *,
+        window: int = 1,
     ) -> None:
-        """Write the convolution of images into those of the output.
+        """Write the convolution of images, or its maxima, into those of the output.
 
         Args:
             x: (N, C, H, W), channels last.
@@ -105,8 +113,9 @@ class Loops:
             bias: (K,), or None.
             margins: zeros around an image.
             y: (N, K, H', W'), channels last.
+            window: neighbours down and across of which the largest is taken; 1 or ``WINDOW``.
         """
-        job = self._job(x, y, margins)
+        job = self._job(x, y, margins, window)
         job.block = min(BLOCK, -(-_tiles(job) // job.threads))
         job.room = self._room(job)
         scratch = torch.empty(job.threads * job.room)
@@ -146,7 +155,7 @@ class Loops:
             threads=torch.get_num_threads(),
         )
 
-    def _job(self, x: Tensor, y: Tensor, margins: Margins) -> _Convolution:
+    def _job(self, x: Tensor, y: Tensor, margins: Margins, window: int = 1) -> _Convolution:
         left, _, top, _ = margins
         images, maps, *_ = x.shape
         _, filters, rows, columns = y.shape
@@ -156,10 +165,11 @@ class Loops:
             into=address(self.into),
             out_of=address(self.out_of),
             images=images,
-            down=-(-rows // TILE),
-            across=-(-columns // TILE),
+            down=-(-rows * window // TILE),
+            across=-(-columns * window // TILE),
             maps=maps,
             filters=filters,
+            window=window,
             threads=torch.get_num_threads(),
         )
 

@@ -11,7 +11,6 @@
 
 #include "vectors.h"
 
-#define WINDOW 2
 #define VECTORS 3 /* of filters at a time */
 
 typedef struct {
@@ -23,14 +22,6 @@ typedef struct {
     int64_t images, maps, count, down, across; /* count, down, across: of filters, and their cells */
     int64_t threads;
 } Pooled;
-
-/* The larger numbers; where one is no number, that is it. */
-INLINE Vector larger(Vector a, Vector b)
-{
-    const __m256 is_a = _mm256_or_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ),
-                                     _mm256_cmp_ps((__m256)a, (__m256)a, _CMP_UNORD_Q));
-    return (Vector)_mm256_blendv_ps((__m256)b, (__m256)a, is_a);
-}
 
 /* Writes the maxima of a window for some vectors of filters. */
 INLINE void write_window(const int vectors, const Pooled *p, const float *pixels, int64_t width, int64_t vector,

@@ -11,10 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.loops.arguments import Images, Margins, address, laid_images
-
-WINDOW = 2
-"""Neighbours down and across of which the largest is taken; windows lie side by side."""
+from engine.loops.arguments import WINDOW, Images, Margins, address, laid_images
 
 
 class _Pooled(ctypes.Structure):

@@ -5,8 +5,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from engine.loops.arguments import WINDOW
 from engine.loops.library import library
-from engine.loops.pooled import WINDOW, PooledLoops
+from engine.loops.pooled import PooledLoops
 from engine.modules.convolution import Convolution2d
 from engine.modules.finish import Finish
 

@@ -60,9 +60,15 @@ def turned(weight: Tensor) -> Tensor:
 
 
 def convolved(
-    x: Tensor, packed: Tensor, shape: torch.Size, bias: Tensor | None, margins: Margins
+    x: Tensor,
+    packed: Tensor,
+    shape: torch.Size,
+    bias: Tensor | None,
+    margins: Margins,
+    *,
+    window: int = 1,
 ) -> Tensor:
-    """Return the convolution (N, K, H', W') of images (N, C, H, W), channels last.
+    """Return the convolution (N, K, H', W') of images (N, C, H, W), channels last, or its maxima.
 
     Args:
         x: float32, on a processor.
@@ -70,11 +76,13 @@ def convolved(
         shape: of the filters, (K, C, S, S).
         bias: (K,), or None.
         margins: zeros around an image.
+        window: neighbours down and across of which the largest is taken; 1 or ``WINDOW``.
     """
     filters, _, side, _ = shape
-    size = (len(x), filters, *output_size(x, side, margins))
+    rows, columns = output_size(x, side, margins)
+    size = (len(x), filters, rows // window, columns // window)
     y = torch.empty(size, memory_format=torch.channels_last)
-    _loops(side).convolve(_channels_last(x), packed, bias, margins, y)
+    _loops(side).convolve(_channels_last(x), packed, bias, margins, y, window=window)
     return y
 
 

@@ -25,9 +25,10 @@ from engine.layers.merge import Residual
 from engine.layers.normalization import BatchNormalization
 from engine.layers.output import Output
 from engine.layers.pooling import Pooling
+from engine.modules.convolution import Convolution2d
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooled_convolution import PooledConvolution2d, pooled_loops
-from engine.modules.pooling import SlicedMaximum
+from engine.modules.pooling import Pooling2d, SlicedMaximum
 from engine.modules.scored_convolution import ScoredConvolution2d
 
 IMAGES = torch.rand(5, 2, 6, 6, generator=seeded(3))
@@ -202,6 +203,8 @@ def conv(**given: Any) -> Convolution:
         (conv(), HALVED, 3, True),
         (conv(), HALVED, 8, True),
         (conv(), HALVED, 9, False),
+        (conv(n_filters=16), HALVED, 16, True),
+        (conv(n_filters=15), HALVED, 16, False),
         (conv(width=5, height=3, padding=0), HALVED, 1, True),
         (conv(width=5, height=2, padding=0), HALVED, 1, False),
         (conv(dropout=0.5), HALVED, 3, True),
@@ -217,7 +220,7 @@ def conv(**given: Any) -> Convolution:
         (conv(), Pooling(width=2, height=2, stride=2, dropout=0.5), 3, False),
     ],
 )
-def test_convolutions_of_few_maps_write_the_maxima_of_their_neighbours(
+def test_convolutions_by_loops_write_the_maxima_of_their_neighbours(
     layer: Convolution,
     pooling: Pooling,
     maps: int,
@@ -230,12 +233,26 @@ def test_convolutions_of_few_maps_write_the_maxima_of_their_neighbours(
 
     quick = quicken(fold_batch_norm(model))
 
-    of_pooled = layers_with(quick, lambda module: isinstance(module, PooledConvolution2d))
-    assert of_pooled == ({"conv"} if is_pooled else set())
+    poolings = layers_with(quick, lambda module: isinstance(module, Pooling2d | SlicedMaximum))
+    assert poolings == (set() if is_pooled else {"pool"})
     assert has_loops(quick) is is_pooled
     with torch.no_grad():
         found, expected = quick({"data": images})["out"], model({"data": images})["out"]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_maxima_are_written_by_the_loops_that_gain() -> None:
+    if pooled_loops() is None:
+        pytest.skip("no loops were built for this processor")
+    layers = (("few", conv(n_filters=16)), ("p1", HALVED), ("many", conv(n_filters=16)))
+    model = convolving(*layers, ("p2", HALVED), maps=2, side=8)
+
+    def kinds(*, winograd: bool) -> list[type[nn.Module]]:
+        quick = quicken(fold_batch_norm(model), winograd=winograd)
+        return [type(each) for each in quick.module.children()][1:-1]
+
+    assert kinds(winograd=True) == [PooledConvolution2d, ScoredConvolution2d]
+    assert kinds(winograd=False) == [PooledConvolution2d, Convolution2d, SlicedMaximum]
 
 
 def test_maxima_behind_a_normalisation_are_written_too() -> None:

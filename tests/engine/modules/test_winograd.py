@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from math import nan
 from typing import NamedTuple
 from unittest.mock import Mock
 
@@ -120,6 +121,27 @@ def test_convolutions_and_gradients_are_torchs(case: Case, order: torch.memory_f
     assert found[2].stride() == ordered.weight.stride()
 
 
+@pytest.mark.parametrize("case", CASES[1:])
+def test_maxima_of_neighbours_are_torchs(case: Case) -> None:
+    """A row or a column that is left over is in no window."""
+    given = numbers(case)
+    shape = given.weight.shape
+
+    found = convolved(given.x, turned(given.weight), shape, given.bias, case.margins, window=2)
+
+    assert_near([found], [functional.max_pool2d(exactly(case, given)[0], 2)])
+
+
+def test_where_a_number_is_none_the_maxima_of_its_tile_are_none() -> None:
+    x = torch.zeros(1, 1, 8, 8)
+    x[0, 0, 0, 0] = nan
+    weight = torch.ones(9, 1, 3, 3)
+    found = convolved(x, turned(weight), weight.shape, None, (0, 2, 0, 2), window=2)
+    first = torch.zeros(4, 4, dtype=torch.bool)
+    first[:2, :2] = True
+    assert all(each.isnan().equal(first) for each in found[0])
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_any_number_of_threads_gives_the_same_numbers(threads: int) -> None:
     case = CASES[-1]
@@ -182,11 +204,12 @@ def test_rounding_errors_are_near_those_of_a_direct_convolution(side: int, most:
     assert errors[0] / errors[1] < most
 
 
-def test_nothing_is_written_beyond_the_output() -> None:
+@pytest.mark.parametrize("window", [1, 2])
+def test_nothing_is_written_beyond_the_output(window: int) -> None:
     """Rows that are a part of others, whose numbers around them stay."""
     case = CASES[2]
     given = numbers(case)
-    expected = exactly(case, given)[0].float()
+    expected = functional.max_pool2d(exactly(case, given)[0], window).float()
     _, filters, rows, columns = expected.shape
     whole = torch.full((5, rows + 2, columns + 2, filters + 32), 7.0).permute(0, 3, 1, 2)
     part = whole[1:-1, 16:-16, 1:-1, 1:-1]
@@ -194,7 +217,7 @@ def test_nothing_is_written_beyond_the_output() -> None:
     assert own is not None
 
     x = given.x.contiguous(memory_format=LAST)
-    own.convolve(x, own.turned(given.weight), given.bias, case.margins, part)
+    own.convolve(x, own.turned(given.weight), given.bias, case.margins, part, window=window)
 
     torch.testing.assert_close(part, expected, atol=1e-5, rtol=0.0)
     part.fill_(7.0)
