@@ -111,8 +111,8 @@ def _work(settings: Settings, options: argparse.Namespace) -> int:
     if not options.piped and not is_worker_environment():
         # The C library reads its memory settings when a process starts; so start once more.
         os.execve(WORKER_COMMAND[0], WORKER_COMMAND, worker_environment(settings))  # noqa: S606
-    from server.jobs.local_runner import new_owner
     from server.jobs.piped import listen
+    from server.jobs.slots import new_owner
     from server.jobs.worker import Bell, WorkerStopped, warm
     from server.lean import spare_pandas
     from server.logs import start_logging
