@@ -191,17 +191,11 @@ class Entropy(Rows):
 
 
 @dataclass(frozen=True)
-class Normal(Values):
-    """Half the squared error, averaged over the variables: the mean is half of the fit error.
-
-    Source: the deepLearn reference, error function NORMAL.
-    """
+class Fitted(Values):
+    """What tasks share that fit activated outputs to values: the fit error is the mean square."""
 
     target: Target
     activation: Activation
-
-    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        return self.fit_error(raw, target) / 2
 
     def fit_error(self, raw: Tensor, target: Tensor) -> Tensor:
         return (self.predict(raw) - target).square().mean(1)
@@ -211,7 +205,18 @@ class Normal(Values):
 
 
 @dataclass(frozen=True)
-class Poisson(Values):
+class Normal(Fitted):
+    """Half the squared error, averaged over the variables: the mean is half of the fit error.
+
+    Source: the deepLearn reference, error function NORMAL.
+    """
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        return self.fit_error(raw, target) / 2
+
+
+@dataclass(frozen=True)
+class Poisson(Fitted):
     """ŷ - y ln ŷ, averaged over the variables.
 
     Attributes:
@@ -220,22 +225,14 @@ class Poisson(Values):
     Source: the deepLearn reference, error function POISSON.
     """
 
-    target: Target
-    activation: Activation
     log_activation: Activation
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         return (self.activation(raw) - target * self.log_activation(raw)).mean(1)
 
-    def fit_error(self, raw: Tensor, target: Tensor) -> Tensor:
-        return (self.predict(raw) - target).square().mean(1)
-
-    def predict(self, raw: Tensor) -> Tensor:
-        return self.activation(raw)
-
 
 @dataclass(frozen=True)
-class Gamma(Values):
+class Gamma(Fitted):
     """y / ŷ + ln ŷ, averaged over the variables.
 
     Attributes:
@@ -244,16 +241,8 @@ class Gamma(Values):
     Source: the deepLearn reference, error function GAMMA.
     """
 
-    target: Target
-    activation: Activation
     log_activation: Activation
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         logarithm = self.log_activation(raw)
         return (target * (-logarithm).exp() + logarithm).mean(1)
-
-    def fit_error(self, raw: Tensor, target: Tensor) -> Tensor:
-        return (self.predict(raw) - target).square().mean(1)
-
-    def predict(self, raw: Tensor) -> Tensor:
-        return self.activation(raw)

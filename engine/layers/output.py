@@ -174,7 +174,7 @@ class Output(Shaped, TaskLayer):
             function = compile_function(self.fcmp_err, LOSS)
             if target.kind == "nominal":
                 return LevelLoss(target, function)
-            return ValueLoss(target, function, pure_activation(self.act, self.fcmp_act))
+            return ValueLoss(target, pure_activation(self.act, self.fcmp_act), function)
         act = pure_activation(self.act, self.fcmp_act)
         if self.error == "NORMAL":
             return Normal(target, act)

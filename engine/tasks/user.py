@@ -9,29 +9,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.functions.function import Function
-from engine.losses import Activation, Entropy, Target, Values
+from engine.losses import Entropy, Fitted
 
 
 @dataclass(frozen=True)
-class ValueLoss(Values):
+class ValueLoss(Fitted):
     """The function of true and predicted values, averaged over the variables.
 
     Source: the deepLearn reference, error function FCMPERR; the average is that of NORMAL.
     """
 
-    target: Target
     function: Function
-    activation: Activation
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         predicted = self.predict(raw)
         return self.function(target, predicted).expand_as(predicted).mean(1)
-
-    def fit_error(self, raw: Tensor, target: Tensor) -> Tensor:
-        return (self.predict(raw) - target).square().mean(1)
-
-    def predict(self, raw: Tensor) -> Tensor:
-        return self.activation(raw)
 
 
 @dataclass(frozen=True)
