@@ -51,6 +51,10 @@ class _Filters(ctypes.Structure):
     )
 
 
+HANDED = (_Convolution, _Filters)
+"""What the loops are handed."""
+
+
 @dataclass(frozen=True)
 class Loops:
     """The loops for filters of one side; all tensors are float32 on a processor.

@@ -28,6 +28,10 @@ class _Pooled(ctypes.Structure):
     )
 
 
+HANDED = (_Pooled,)
+"""What the loops are handed."""
+
+
 @dataclass(frozen=True)
 class PooledLoops:
     """The loops; all tensors are float32 on a processor.

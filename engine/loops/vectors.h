@@ -75,3 +75,6 @@ INLINE Vector larger(Vector a, Vector b)
 INLINE int64_t filled_up(int64_t numbers) { return (numbers + LANES - 1) / LANES * LANES; }
 
 int64_t castorch_lanes(void) { return LANES; }
+
+/* Bytes of what the loops are handed. */
+int64_t castorch_handed_bytes(void);

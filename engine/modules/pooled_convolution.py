@@ -7,7 +7,7 @@ from torch import Tensor
 
 from engine.loops.arguments import WINDOW
 from engine.loops.library import library
-from engine.loops.pooled import PooledLoops
+from engine.loops.pooled import HANDED, PooledLoops
 from engine.modules.convolution import Convolution2d
 from engine.modules.finish import Finish
 
@@ -15,7 +15,7 @@ from engine.modules.finish import Finish
 @cache
 def pooled_loops() -> PooledLoops | None:
     """Return the loops; None: there are none on this processor."""
-    found = library("pooled")
+    found = library("pooled", *HANDED)
     return None if found is None else PooledLoops(found)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from engine.loops.arguments import Margins
-from engine.loops.convolution import TILE, Loops
+from engine.loops.convolution import HANDED, TILE, Loops
 from engine.loops.library import library
 from engine.modules.transforms import matrices
 
@@ -34,7 +34,7 @@ MANY_TILES = 32
 @cache
 def loops(side: int) -> Loops | None:
     """Return the loops for filters of a side; None: there are none on this processor."""
-    found = library(f"convolution{side}") if side in SIDES else None
+    found = library(f"convolution{side}", *HANDED) if side in SIDES else None
     if found is None:
         return None
     into, of_filters, into_outputs = matrices(TILE, side)

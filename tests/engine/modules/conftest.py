@@ -22,7 +22,7 @@ def instructions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         pytest.skip(f"no loops were built for {request.param}, or this processor has it not")
     loaded = (winograd.loops, pooled_convolution.pooled_loops)
     for module in (winograd, pooled_convolution):
-        monkeypatch.setattr(module, "library", lambda name: ctypes.CDLL(str(libraries[name])))
+        monkeypatch.setattr(module, "library", lambda name, *_: ctypes.CDLL(str(libraries[name])))
     for each in loaded:
         each.cache_clear()
     yield

@@ -156,6 +156,6 @@ def test_layers_activate_maxima(order: torch.memory_format, kind: str) -> None:
 
 
 def test_there_are_none_where_none_were_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooled_convolution, "library", lambda _: None)
+    monkeypatch.setattr(pooled_convolution, "library", lambda *_: None)
     pooled_loops.cache_clear()
     assert pooled_loops() is None

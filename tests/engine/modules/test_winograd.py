@@ -315,7 +315,7 @@ def test_what_the_loops_cannot_take_is_left_to_torch() -> None:
 
 def test_there_are_loops_for_two_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [side for side in range(1, 10) if loops(side) is not None] == [3, 5]
-    monkeypatch.setattr(winograd, "library", lambda _: None)
+    monkeypatch.setattr(winograd, "library", lambda *_: None)
     loops.cache_clear()
     assert loops(3) is None
 
