@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     without: tuple[FastPath, ...] = ()
     """Fast paths that are left out, as a JSON list, to find the one that is to blame for something:
     ``channels-last``, ``cuda-graphs``, ``folding``, ``freezing``, ``fused-updates``,
-    ``kept-memory``, ``overlap``, ``tf32``, ``winograd`` ([Speed](speed.md))."""
+    ``kept-memory``, ``loops``, ``overlap``, ``tf32`` ([Speed](speed.md))."""
     host: str = "127.0.0.1"
     """Address to listen on. Without tokens only a loopback address is served."""
     port: int = Field(default=8080, ge=0, le=65535)

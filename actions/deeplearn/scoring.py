@@ -209,7 +209,7 @@ class Scoring:
         without, info = self.ctx.without, self.source.info
         return Shop(
             folds="folding" not in without,
-            winograd="winograd" not in without,
+            loops="loops" not in without,
             folder=None if "freezing" in without else self.ctx.frozen,
             weights=info.id,
             record=_record(info),

@@ -15,8 +15,9 @@ from engine.modules.dense import Dense
 from engine.modules.normalization import BatchNorm
 from engine.modules.pooled_convolution import PooledConvolution2d, pooled_loops
 from engine.modules.pooling import Pooling2d, SlicedMaximum
+from engine.modules.scaling import Scaling
 from engine.modules.scored_convolution import ScoredConvolution2d
-from engine.modules.winograd import loops
+from engine.modules.winograd import loops as winograd_loops
 
 MANY_MAPS = 16
 """Least maps and filters with which Winograd's form is the quicker one; measured."""
@@ -95,7 +96,7 @@ def _folded(before: Convolution2d | Dense, norm: BatchNorm) -> Convolution2d | D
     return folded
 
 
-def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
+def quicken(model: CompiledModel, *, loops: bool = True) -> CompiledModel:
     """Give a model for scoring alone modules that are quicker where nobody trains; return it.
 
     Convolutions of small filters are in Winograd's form. They, and those of few maps, write the
@@ -105,22 +106,21 @@ def quicken(model: CompiledModel, *, winograd: bool = True) -> CompiledModel:
 
     Args:
         model: what ``fold_batch_norm`` returned.
-        winograd: convolutions may be in Winograd's form.
+        loops: convolutions may be computed by loops in C.
     """
 
     def quick(module: nn.Module) -> nn.Module:
         if isinstance(module, Pooling2d) and gains_by_slices(module):
             return SlicedMaximum(module)
-        if winograd and isinstance(module, Convolution2d) and gains_by_loops(module):
+        if loops and isinstance(module, Convolution2d) and gains_by_loops(module):
             return ScoredConvolution2d(module)
         return module
 
-    for node, convolution, pooling in _neighbours(model.module, model.module.graph):
-        pooled = _pooled(convolution, pooling, winograd=winograd)
-        if pooled is not None:
-            _replace(model.module, node, pooled)
-            model.module.delete_submodule(str(node.target))
-    model.module.recompile()
+    for node, convolution in _poolable(model.module) if loops else ():
+        if gains_by_pooled_loops(convolution):
+            _merge(model.module, node, PooledConvolution2d(convolution))
+        elif gains_by_loops(convolution):
+            _merge(model.module, node, ScoredConvolution2d(convolution, pools=True))
     for name in [name for name, _ in model.module.named_children()]:
         setattr(model.module, name, quick(model.module.get_submodule(name)).eval())
     return model
@@ -132,25 +132,33 @@ def gains_by_slices(module: Pooling2d) -> bool:
     return is_plain and module.is_inside and max(module.kernel) <= SMALL
 
 
-def _pooled(convolution: nn.Module, pooling: nn.Module, *, winograd: bool) -> nn.Module | None:
-    """Return what does the work of both; None: they are of other kinds, or no loops gain."""
-    if not (isinstance(convolution, Convolution2d) and isinstance(pooling, Pooling2d)):
-        return None
-    halves = pooling.kernel == pooling.stride == (WINDOW, WINDOW) and gains_by_slices(pooling)
-    if not (halves and slides(convolution) and never_falls(convolution.activation)):
-        return None
-    if convolution.weight.shape[1] <= FEW_MAPS and pooled_loops() is not None:
-        return PooledConvolution2d(convolution)
-    if winograd and gains_by_loops(convolution):
-        return ScoredConvolution2d(convolution, pools=True)
-    return None
+def _poolable(module: fx.GraphModule) -> Iterator[tuple[fx.Node, Convolution2d]]:
+    """Yield calls of poolings whose maxima the convolution before them may take, and that."""
+    for node, convolution, pooling in _neighbours(module, module.graph):
+        if not (isinstance(convolution, Convolution2d) and isinstance(pooling, Pooling2d)):
+            continue
+        halves = pooling.kernel == pooling.stride == (WINDOW, WINDOW) and gains_by_slices(pooling)
+        if halves and slides(convolution) and never_falls(convolution.activation):
+            yield node, convolution
+
+
+def _merge(module: fx.GraphModule, node: fx.Node, both: nn.Module) -> None:
+    """Replace the module of a call and that of its source by one that does the work of both."""
+    _replace(module, node, both)
+    module.delete_submodule(str(node.target))
+    module.recompile()
+
+
+def gains_by_pooled_loops(module: Convolution2d) -> bool:
+    """Return whether a convolution and its maxima are quicker by loops for few maps."""
+    return module.weight.shape[1] <= FEW_MAPS and pooled_loops() is not None
 
 
 def gains_by_loops(module: Convolution2d) -> bool:
     """Return whether a convolution is quicker in Winograd's form, by the loops there are."""
     filters, maps, height, width = module.weight.shape
     fits = slides(module) and height == width and min(maps, filters) >= MANY_MAPS
-    return fits and loops(width) is not None
+    return fits and winograd_loops(width) is not None
 
 
 def slides(module: Convolution2d) -> bool:
@@ -165,8 +173,20 @@ def has_loops(model: CompiledModel) -> bool:
     return any(isinstance(each, by_loops) for each in model.module.modules())
 
 
-def train_with_fewer_products(model: CompiledModel) -> None:
-    """Let the convolutions of a model that is trained use Winograd's form where it gains."""
-    for module in model.module.modules():
+def train_by_loops(model: CompiledModel) -> None:
+    """Let the convolutions of a model that is trained be computed by loops where these gain.
+
+    Those of few maps take the maxima after them, if they are the first of the network: their loops
+    give no gradients of images.
+    """
+    root = model.module
+    for node, convolution in _poolable(root):
+        (images,) = node.all_input_nodes[0].all_input_nodes
+        is_first = images.op == "call_module" and isinstance(
+            root.get_submodule(str(images.target)), Scaling
+        )
+        if is_first and convolution.dropout is None and gains_by_pooled_loops(convolution):
+            _merge(root, node, PooledConvolution2d(convolution))
+    for module in root.modules():
         if isinstance(module, Convolution2d):
             module.in_loops = gains_by_loops(module)

@@ -1,8 +1,11 @@
-/* Convolutions of images of few maps whose outputs are needed for the largest of 2 x 2 neighbours alone; see
-   engine/modules/pooled_convolution.py.
+/* Convolutions of images of few maps whose outputs are needed for the largest of 2 x 2 neighbours alone, and the
+   gradients of their filters; see engine/modules/pooled_convolution.py.
 
    Sums of the four neighbours stay in registers, and what is written is their maximum. A vector holds neighbouring
-   filters: so many sums have room that a pixel of the image is read for three vectors of filters at a time. */
+   filters: so many sums have room that a pixel of the image is read for three vectors of filters at a time.
+
+   The gradient of a maximum is that of the neighbour it was found at. It is laid out for all four, with zeros, and
+   each adds its product with the pixels that the filter saw there. */
 
 #define LANES 8 /* few filters fill wider vectors; a Zen 4 does as much with these */
 
@@ -12,11 +15,14 @@
 #include "vectors.h"
 
 #define VECTORS 3 /* of filters at a time */
+#define CELLS 5   /* of filters whose gradients are summed at a time, for two vectors of filters */
 
 typedef struct {
     Images x, y;
     const float *filters; /* packed: (vectors, down, across, maps, LANES) */
     const float *bias;    /* or nothing */
+    int32_t *places;      /* of maxima among the neighbours, row by row; laid as they are; or nothing */
+    float *gradients;     /* of filters: (threads, vectors, down, across, maps, LANES) */
     float *scratch;       /* of every thread */
     int64_t room;         /* floats of scratch that a thread has */
     int64_t images, maps, count, down, across; /* count, down, across: of filters, and their cells */
@@ -24,8 +30,8 @@ typedef struct {
 } Pooled;
 
 /* Writes the maxima of a window for some vectors of filters. */
-INLINE void write_window(const int vectors, const Pooled *p, const float *pixels, int64_t width, int64_t vector,
-                         float *y)
+INLINE void write_window(const int vectors, const int places, const Pooled *p, const float *pixels, int64_t width,
+                         int64_t vector, float *y)
 {
     const int64_t across = p->across * p->maps, cells = p->down * across;
     const float *filters = p->filters + vector * cells * LANES;
@@ -44,15 +50,23 @@ INLINE void write_window(const int vectors, const Pooled *p, const float *pixels
         const int64_t filter = (vector + v) * LANES, left = p->count - filter;
         const Vector bias = p->bias ? load(p->bias + filter, left) : (Vector){0};
         Vector most = sums[0][v];
-        UNROLL for (int i = 1; i < WINDOW * WINDOW; i++) most = larger(most, sums[i][v]);
+        Integers place = {0};
+        UNROLL for (int i = 1; i < WINDOW * WINDOW; i++) {
+            if (places) place = choose(is_larger(sums[i][v], most), (Integers){0} + i, place);
+            most = larger(most, sums[i][v]);
+        }
         store(y + filter, left, most + bias);
+        if (places) store((float *)(p->places + (y - p->y.first)) + filter, left, (Vector)place);
     }
 }
 
 INLINE void write_row(const int vectors, const Pooled *p, const float *pixels, int64_t width, int64_t vector, float *y)
 {
-    for (int64_t q = 0; q < p->y.columns; q++)
-        write_window(vectors, p, pixels + q * WINDOW * p->maps, width, vector, y + q * p->y.column);
+    for (int64_t q = 0; q < p->y.columns; q++, pixels += WINDOW * p->maps, y += p->y.column)
+        if (p->places)
+            write_window(vectors, 1, p, pixels, width, vector, y);
+        else
+            write_window(vectors, 0, p, pixels, width, vector, y);
 }
 
 /* Copies the rows of an image that a row of windows looks at, with zeros around it. */
@@ -89,6 +103,82 @@ void castorch_convolve_pooled(const Pooled *p)
                 write_row(1, p, pixels, width, vector, y);
                 vector += 1;
             }
+        }
+    }
+}
+
+/* Lays out the gradients of a row of maxima: (columns, neighbours, vectors, LANES). */
+static void lay_out(const Pooled *p, const float *y, int64_t vectors, float *laid)
+{
+    for (int64_t q = 0; q < p->y.columns; q++, y += p->y.column)
+        for (int i = 0; i < WINDOW * WINDOW; i++)
+            for (int64_t v = 0; v < vectors; v++, laid += LANES) {
+                const int64_t filter = v * LANES, left = p->count - filter;
+                const Integers place = (Integers)load((float *)(p->places + (y - p->y.first)) + filter, left);
+                *(Vector *)laid = (Vector)((place == i) & (Integers)load(y + filter, left));
+            }
+}
+
+/* Adds what a row of windows gives for some neighbouring cells of a row of filters, and some vectors of them. */
+INLINE void add_cells(const int cells, const int vectors, const Pooled *p, const float *pixels, int64_t width,
+                      const float *laid, int64_t next, float *sums, int64_t apart)
+{
+    Vector s[CELLS][2];
+    UNROLL for (int k = 0; k < cells; k++)
+        UNROLL for (int v = 0; v < vectors; v++) s[k][v] = *(const Vector *)(sums + v * apart + k * LANES);
+    for (int64_t q = 0; q < p->y.columns; q++, pixels += WINDOW * p->maps)
+        UNROLL for (int i = 0; i < WINDOW * WINDOW; i++, laid += next) {
+            const float *x = pixels + i / WINDOW * width + i % WINDOW * p->maps;
+            Vector g[2];
+            UNROLL for (int v = 0; v < vectors; v++) g[v] = *(const Vector *)(laid + v * LANES);
+            UNROLL for (int k = 0; k < cells; k++)
+                UNROLL for (int v = 0; v < vectors; v++) s[k][v] += x[k] * g[v];
+        }
+    UNROLL for (int k = 0; k < cells; k++)
+        UNROLL for (int v = 0; v < vectors; v++) *(Vector *)(sums + v * apart + k * LANES) = s[k][v];
+}
+
+INLINE void add_row(const int vectors, const Pooled *p, const float *pixels, int64_t width, const float *laid,
+                    int64_t next, float *sums, int64_t apart)
+{
+    const int64_t across = p->across * p->maps;
+    for (int64_t row = 0; row < p->down; row++, pixels += width)
+        for (int64_t k = 0; k < across; sums += LANES * CELLS, k += CELLS) {
+            const int64_t left = across - k;
+            if (left >= 5)
+                add_cells(5, vectors, p, pixels + k, width, laid, next, sums, apart);
+            else if (left == 4)
+                add_cells(4, vectors, p, pixels + k, width, laid, next, sums, apart);
+            else if (left == 3)
+                add_cells(3, vectors, p, pixels + k, width, laid, next, sums, apart);
+            else if (left == 2)
+                add_cells(2, vectors, p, pixels + k, width, laid, next, sums, apart);
+            else
+                add_cells(1, vectors, p, pixels + k, width, laid, next, sums, apart);
+            if (left < CELLS) sums -= LANES * (CELLS - left);
+        }
+}
+
+/* Sums the gradients of filters over images: every share for itself, as many as threads were asked for. */
+void castorch_sum_pooled_gradients(const Pooled *p)
+{
+    const int64_t width = (p->y.columns * WINDOW + p->across - 1) * p->maps;
+    const int64_t vectors = filled_up(p->count) / LANES, cells = p->down * p->across * p->maps;
+    const int64_t rows = p->images * p->y.rows;
+#pragma omp parallel for schedule(static) num_threads(p->threads)
+    for (int64_t share = 0; share < p->threads; share++) {
+        float *pixels = p->scratch + share * p->room, *laid = pixels + (p->down + 1) * width;
+        float *sums = p->gradients + share * vectors * cells * LANES;
+        memset(sums, 0, vectors * cells * LANES * sizeof *sums);
+        for (int64_t i = rows * share / p->threads; i < rows * (share + 1) / p->threads; i++) {
+            const int64_t image = i / p->y.rows, row = i % p->y.rows;
+            gather(p, image, row, width, pixels);
+            lay_out(p, p->y.first + image * p->y.image + row * p->y.row, vectors, laid);
+            int64_t v = 0;
+            for (; v + 2 <= vectors; v += 2)
+                add_row(2, p, pixels, width, laid + v * LANES, vectors * LANES, sums + v * cells * LANES, cells * LANES);
+            if (v < vectors)
+                add_row(1, p, pixels, width, laid + v * LANES, vectors * LANES, sums + v * cells * LANES, cells * LANES);
         }
     }
 }

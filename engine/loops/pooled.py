@@ -20,7 +20,10 @@ class _Pooled(ctypes.Structure):
     _fields_ = (
         ("x", Images),
         ("y", Images),
-        *((name, ctypes.c_void_p) for name in ("filters", "bias", "scratch")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("filters", "bias", "places", "gradients", "scratch")
+        ),
         *(
             (name, ctypes.c_int64)
             for name in ("room", "images", "maps", "count", "down", "across", "threads")
@@ -34,7 +37,7 @@ HANDED = (_Pooled,)
 
 @dataclass(frozen=True)
 class PooledLoops:
-    """The loops; all tensors are float32 on a processor.
+    """The loops; all tensors but places are float32, on a processor.
 
     Attributes:
         library: in which they are.
@@ -47,40 +50,69 @@ class PooledLoops:
         """Numbers of a vector."""
         return int(self.library.castorch_lanes())
 
-    def packed(self, weight: Tensor) -> Tensor:
-        """Return filters (K, C, R, S) in the order that ``convolve`` reads."""
-        filters = functional.pad(weight.permute(2, 3, 1, 0), (0, -len(weight) % self.lanes))
-        return torch.stack(torch.split(filters, self.lanes, -1))
-
     def convolve(
-        self, x: Tensor, packed: Tensor, bias: Tensor | None, margins: Margins, y: Tensor
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        margins: Margins,
+        y: Tensor,
+        places: Tensor | None = None,
     ) -> None:
         """Write the largest of every 2 x 2 neighbours of a convolution.
 
         Args:
             x: images (N, C, H, W), channels last.
-            packed: filters; see ``packed``.
+            weight: filters (K, C, R, S).
             bias: (K,), or None.
             margins: zeros around an image.
             y: (N, K, H', W'), channels last: at most as many windows as there are neighbours for.
+            places: int32, laid as ``y``: where a maximum is found, 0 to 3, row by row; or None.
         """
+        filters = functional.pad(weight.permute(2, 3, 1, 0), (0, -len(weight) % self.lanes))
+        packed = torch.stack(torch.split(filters, self.lanes, -1))
+        job = self._job(x, weight, margins, y)
+        scratch = torch.empty(job.threads * job.room)
+        job.filters, job.bias = address(packed), address(bias)
+        job.places, job.scratch = address(places), address(scratch)
+        self.library.castorch_convolve_pooled(ctypes.byref(job))
+
+    def gradients(
+        self, x: Tensor, y: Tensor, places: Tensor, margins: Margins, weight: Tensor
+    ) -> None:
+        """Write the gradients of filters.
+
+        Args:
+            x: images (N, C, H, W), channels last.
+            y: gradients of maxima (N, K, H', W'), channels last.
+            places: those of ``convolve``.
+            margins: zeros around an image.
+            weight: (K, C, R, S), where they go, in any order in memory.
+        """
+        job = self._job(x, weight, margins, y)
+        job.threads = min(job.threads, len(x) * y.shape[2])
+        vectors = -(-len(weight) // self.lanes)
+        job.room += y.shape[3] * WINDOW**2 * vectors * self.lanes
+        scratch = torch.empty(job.threads * job.room)
+        _, maps, down, across = weight.shape
+        sums = torch.empty(job.threads, vectors, down, across, maps, self.lanes)
+        job.places, job.gradients, job.scratch = map(address, (places, sums, scratch))
+        self.library.castorch_sum_pooled_gradients(ctypes.byref(job))
+        found = sums.sum(0).permute(0, 4, 3, 1, 2).flatten(0, 1)
+        weight.copy_(found[: len(weight)])
+
+    def _job(self, x: Tensor, weight: Tensor, margins: Margins, y: Tensor) -> _Pooled:
+        """Return what both loops are handed; room is that for the rows a row of windows sees."""
         left, _, top, _ = margins
-        _, down, across, maps, _ = packed.shape
-        threads = torch.get_num_threads()
-        room = (down + WINDOW - 1) * (WINDOW * y.shape[3] + across - 1) * maps
-        scratch = torch.empty(threads * room)
-        job = _Pooled(
+        count, maps, down, across = weight.shape
+        return _Pooled(
             x=laid_images(x, top, left),
             y=laid_images(y),
-            filters=address(packed),
-            bias=address(bias),
-            scratch=address(scratch),
-            room=room,
+            room=(down + WINDOW - 1) * (WINDOW * y.shape[3] + across - 1) * maps,
             images=len(x),
             maps=maps,
-            count=y.shape[1],
+            count=count,
             down=down,
             across=across,
-            threads=threads,
+            threads=torch.get_num_threads(),
         )
-        self.library.castorch_convolve_pooled(ctypes.byref(job))

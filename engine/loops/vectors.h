@@ -17,6 +17,7 @@
 #define WINDOW 2 /* neighbours down and across of which the largest is taken, where that is asked for */
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t Integers __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 /* Images whose maps lie side by side. Distances count floats. */
 typedef struct {
@@ -39,14 +40,6 @@ INLINE void store(float *to, int64_t numbers, Vector values)
     const __mmask16 mask = numbers < LANES ? (__mmask16)((1u << numbers) - 1) : (__mmask16)0xffff;
     _mm512_mask_storeu_ps(to, mask, (__m512)values);
 }
-
-/* The larger numbers; where one is no number, that is it. */
-INLINE Vector larger(Vector a, Vector b)
-{
-    const __mmask16 is_a = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) |
-                           _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q);
-    return (Vector)_mm512_mask_blend_ps(is_a, (__m512)b, (__m512)a);
-}
 #else
 INLINE __m256i first(int64_t numbers)
 {
@@ -63,14 +56,15 @@ INLINE void store(float *to, int64_t numbers, Vector values)
 {
     _mm256_maskstore_ps(to, first(numbers), (__m256)values);
 }
-
-INLINE Vector larger(Vector a, Vector b)
-{
-    const __m256 is_a = _mm256_or_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ),
-                                     _mm256_cmp_ps((__m256)a, (__m256)a, _CMP_UNORD_Q));
-    return (Vector)_mm256_blendv_ps((__m256)b, (__m256)a, is_a);
-}
 #endif
+
+/* Which numbers of a are larger than those of b, or no numbers. */
+INLINE Integers is_larger(Vector a, Vector b) { return (a > b) | (a != a); }
+
+INLINE Integers choose(Integers which, Integers a, Integers b) { return (which & a) | (~which & b); }
+
+/* The larger numbers, those of a where both are equal; where one is no number, that is it. */
+INLINE Vector larger(Vector a, Vector b) { return (Vector)choose(is_larger(b, a), (Integers)b, (Integers)a); }
 
 INLINE int64_t filled_up(int64_t numbers) { return (numbers + LANES - 1) / LANES * LANES; }
 

@@ -151,7 +151,7 @@ class Forward(Generic[T]):
     def _folded_forms(self) -> Iterator[tuple[str, CompiledModel]]:
         is_long = self.shop.rows >= QUICK_ROWS
         if is_long and self.plain.device.type == "cpu" and self.shop.precision == "FP32":
-            yield "quick", quicken(fold_batch_norm(self.plain), winograd=self.shop.winograd)
+            yield "quick", quicken(fold_batch_norm(self.plain), loops=self.shop.loops)
         yield "folded", fold_batch_norm(self.plain)
 
 

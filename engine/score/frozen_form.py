@@ -81,7 +81,7 @@ class Shop:
 
     Attributes:
         folds: whether the folded form is used.
-        winograd: whether convolutions may be in Winograd's form.
+        loops: whether convolutions may be computed by loops in C.
         folder: of frozen networks; None: none is used.
         weights: a name of the weights that no others have.
         record: what earlier scorings have found out.
@@ -90,7 +90,7 @@ class Shop:
     """
 
     folds: bool = True
-    winograd: bool = True
+    loops: bool = True
     folder: Path | None = None
     weights: str = ""
     record: Record = field(default_factory=Record)

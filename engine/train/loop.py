@@ -10,7 +10,7 @@ from time import perf_counter
 import torch
 
 from engine.compile.lower import CompiledModel
-from engine.compile.passes import train_with_fewer_products
+from engine.compile.passes import train_by_loops
 from engine.data.batches import Batch, BatchSource
 from engine.devices import products
 from engine.errors import Cancelled, TrainingError
@@ -204,8 +204,8 @@ class Run:
             stand(self, trainer.resume)
         # a run that goes on has the precision of its checkpoint by now
         is_exact = trainer.device.type == "cpu" and self.model.precision == "FP32"
-        if is_exact and "winograd" not in trainer.without:
-            train_with_fewer_products(self.model)
+        if is_exact and "loops" not in trainer.without:
+            train_by_loops(self.model)
         self.steps = self._steps()
         self.replicas.copy_first([self.model.tensor(spec) for spec in self.model.specs])
 

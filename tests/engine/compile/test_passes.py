@@ -12,7 +12,7 @@ from engine.compile.passes import (
     fold_batch_norm,
     has_loops,
     quicken,
-    train_with_fewer_products,
+    train_by_loops,
 )
 from engine.devices import seeded
 from engine.graph.infer import bind
@@ -174,7 +174,7 @@ def test_convolutions_that_loops_gain_with_are_scored_by_them(
     if are_there and winograd.loops(3) is None:
         pytest.skip("no loops were built for this processor")
     if not are_there:
-        monkeypatch.setattr(passes, "loops", lambda _: None)
+        monkeypatch.setattr(passes, "winograd_loops", lambda _: None)
     model = convolving(*LAYERS.items())
 
     quick = quicken(fold_batch_norm(model))
@@ -186,7 +186,7 @@ def test_convolutions_that_loops_gain_with_are_scored_by_them(
         found, expected = quick({"data": MANY})["out"], model({"data": MANY})["out"]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     assert quick.specs == ()
-    assert not has_loops(quicken(fold_batch_norm(model), winograd=False))
+    assert not has_loops(quicken(fold_batch_norm(model), loops=False))
 
 
 HALVED = Pooling(width=2, height=2, stride=2)
@@ -247,12 +247,12 @@ def test_maxima_are_written_by_the_loops_that_gain() -> None:
     layers = (("few", conv(n_filters=16)), ("p1", HALVED), ("many", conv(n_filters=16)))
     model = convolving(*layers, ("p2", HALVED), maps=2, side=8)
 
-    def kinds(*, winograd: bool) -> list[type[nn.Module]]:
-        quick = quicken(fold_batch_norm(model), winograd=winograd)
+    def kinds(*, loops: bool) -> list[type[nn.Module]]:
+        quick = quicken(fold_batch_norm(model), loops=loops)
         return [type(each) for each in quick.module.children()][1:-1]
 
-    assert kinds(winograd=True) == [PooledConvolution2d, ScoredConvolution2d]
-    assert kinds(winograd=False) == [PooledConvolution2d, Convolution2d, SlicedMaximum]
+    assert kinds(loops=True) == [PooledConvolution2d, ScoredConvolution2d]
+    assert kinds(loops=False) == [Convolution2d, SlicedMaximum] * 2
 
 
 def test_maxima_behind_a_normalisation_are_written_too() -> None:
@@ -294,10 +294,42 @@ def test_a_layer_that_is_asked_for_is_computed_whole(asked: str) -> None:
 def test_convolutions_that_loops_gain_with_are_trained_by_them() -> None:
     model = convolving(*LAYERS.items())
 
-    train_with_fewer_products(model)
+    train_by_loops(model)
 
     by_loops = layers_with(model, lambda module: getattr(module, "in_loops", False))
     assert by_loops == (set() if winograd.loops(3) is None else BY_LOOPS)
+
+
+@pytest.mark.parametrize(
+    ("before", "layer", "is_pooled"),
+    [
+        ((), conv(), True),
+        ((), conv(act="TANH"), True),
+        ((), conv(dropout=0.5), False),
+        ((("first", conv(n_filters=3)),), conv(), False),
+    ],
+)
+def test_the_first_convolution_is_trained_with_the_maxima_after_it(
+    before: tuple[tuple[str, Layer], ...],
+    layer: Convolution,
+    is_pooled: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    """The loops give no gradients of images."""
+    if pooled_loops() is None:
+        pytest.skip("no loops were built for this processor")
+    model = convolving(*before, ("conv", layer), ("pool", HALVED), maps=3, side=8)
+    images = torch.randn(3, 3, 8, 8, generator=seeded(3))
+    parameters = model.parameters()
+    expected = torch.autograd.grad(model({"data": images})["out"].square().sum(), parameters)
+
+    train_by_loops(model)
+
+    of_pooled = layers_with(model, lambda module: isinstance(module, PooledConvolution2d))
+    assert of_pooled == ({"conv"} if is_pooled else set())
+    assert [id(each) for each in model.parameters()] == [id(each) for each in parameters]
+    found = torch.autograd.grad(model({"data": images})["out"].square().sum(), parameters)
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

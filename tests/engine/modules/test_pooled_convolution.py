@@ -1,7 +1,10 @@
 """The loops in C against torch's convolution and maximum in float64."""
 
+import os
+import subprocess
+import sys
 from math import nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -74,7 +77,7 @@ def by_loops(case: Case, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tens
     own = pooled_loops()
     assert own is not None
     y = torch.empty(exactly(case, x, weight, bias).shape, memory_format=LAST)
-    own.convolve(x.contiguous(memory_format=LAST), own.packed(weight), bias, case.margins, y)
+    own.convolve(x.contiguous(memory_format=LAST), weight, bias, case.margins, y)
     return y
 
 
@@ -84,6 +87,133 @@ def test_maxima_are_torchs(case: Case, has_bias: bool) -> None:  # noqa: FBT001 
     x, weight, bias = numbers(case)
     given = (case, x, weight, bias if has_bias else None)
     torch.testing.assert_close(by_loops(*given).double(), exactly(*given), atol=1e-4, rtol=0.0)
+
+
+def layer(case: Case, **more: Any) -> Convolution2d:
+    """Return a convolution of the case, of an even margin or none, with its numbers."""
+    margin = case.margins[0]
+    rows, columns = (
+        plan_convolution(pixels, cells, 1, margin)
+        for pixels, cells in zip(case.size, case.cells, strict=True)
+    )
+    cells = (case.filters, case.maps, *case.cells)
+    plain = Convolution2d(cells, Windows(rows, columns), None, None, **{"bias": True, **more})
+    _, weight, bias = numbers(case)
+    plain.weight.data.copy_(weight)
+    if plain.bias is not None:
+        plain.bias.data.copy_(bias)
+    return plain
+
+
+EVEN = [case for case in CASES if len(set(case.margins)) == 1]
+
+
+@pytest.mark.parametrize("case", EVEN)
+@pytest.mark.parametrize("order", [LAST, torch.contiguous_format])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_gradients_are_torchs(case: Case, order: torch.memory_format, has_bias: bool) -> None:  # noqa: FBT001 - parametrised
+    x, *_ = numbers(case)
+    plain = layer(case, bias=has_bias)
+    plain.weight.data = plain.weight.data.contiguous(memory_format=order)
+    exact = layer(case, bias=has_bias).double()
+    y = functional.max_pool2d(exact(x.double()), 2)
+    above = torch.randn(y.shape, generator=seeded(4)).contiguous(memory_format=order)
+    expected = torch.autograd.grad(y, list(exact.parameters()), above.double())
+
+    pooled = PooledConvolution2d(plain)
+    found = torch.autograd.grad(
+        pooled(x.contiguous(memory_format=order)), list(pooled.parameters()), above
+    )
+
+    assert [id(each) for each in pooled.parameters()] == [id(each) for each in plain.parameters()]
+    for mine, theirs in zip(found, expected, strict=True):
+        rounding = 1e-5 * float(theirs.abs().max()) * len(x)
+        torch.testing.assert_close(mine.double(), theirs, atol=rounding, rtol=0.0)
+    assert found[0].stride() == plain.weight.stride()
+
+
+def test_of_equal_neighbours_the_first_has_the_gradient() -> None:
+    """Two maps that are added up: of 3, 3, 3, 3 the first is 1 + 2, of 0, 3, 3, 3 it is 3 + 0."""
+    case = Case(2, 3, (1, 1), (2, 4))
+    pooled = PooledConvolution2d(layer(case, bias=False))
+    pooled.weight.data.fill_(1.0)
+    one = torch.tensor([[1.0, 2.0, 0.0, 3.0], [0.0, 3.0, 2.0, 1.0]])
+    both = torch.tensor([[3.0, 3.0, 0.0, 3.0], [3.0, 3.0, 3.0, 3.0]])
+
+    torch.autograd.backward(pooled(torch.stack([one, both - one])[None]).sum())
+
+    assert pooled.weight.grad is not None
+    assert pooled.weight.grad.flatten(1).tolist() == [[4.0, 2.0]] * 3
+
+
+@pytest.mark.parametrize("trained", ["weight", "bias"])
+def test_gradients_nobody_asks_for_are_left_out(trained: str) -> None:
+    case = CASES[1]
+    pooled = PooledConvolution2d(layer(case))
+    for name, parameter in pooled.named_parameters():
+        parameter.requires_grad_(name == trained)
+
+    torch.autograd.backward(pooled(numbers(case)[0]).sum())
+
+    given = [name for name, each in pooled.named_parameters() if each.grad is not None]
+    assert given == [trained]
+
+
+def test_gradients_of_gradients_are_refused() -> None:
+    pooled = PooledConvolution2d(layer(CASES[1]))
+    y = pooled(numbers(CASES[1])[0]).square().sum()
+    (gradient,) = torch.autograd.grad(y, pooled.weight, create_graph=True)
+
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        torch.autograd.backward(gradient.sum())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_any_number_of_threads_gives_the_same_gradients(threads: int) -> None:
+    case = Case(1, 20, (5, 5), (6, 6), images=2)  # two rows of windows
+    pooled = PooledConvolution2d(layer(case))
+    x = numbers(case)[0]
+    exact = layer(case).double()
+    expected = torch.autograd.grad(
+        functional.max_pool2d(exact(x.double()), 2).sum(), list(exact.parameters())
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = torch.autograd.grad(pooled(x).sum(), list(pooled.parameters()))
+    finally:
+        torch.set_num_threads(before)
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine.double(), theirs, atol=1e-4, rtol=0.0)
+
+
+FEWER_THREADS = """
+import torch
+from engine.modules.pooled_convolution import pooled_loops
+
+def found(threads):
+    torch.set_num_threads(threads)
+    x = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    places, y = torch.zeros(9, 4, 3, 3, dtype=torch.int32), torch.ones(9, 4, 3, 3)
+    places, y = (each.contiguous(memory_format=torch.channels_last) for each in (places, y))
+    weight = torch.empty(4, 1, 3, 3)
+    pooled_loops().gradients(x, y, places, (0, 0, 0, 0), weight)
+    return weight
+
+print(torch.allclose(found(1), found(4), rtol=1e-4))
+"""
+
+
+def test_fewer_threads_than_were_asked_for_do_all_of_the_work() -> None:
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", FEWER_THREADS],
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -130,7 +260,7 @@ def test_nothing_is_written_beyond_the_output() -> None:
     _, x, weight, bias = given
 
     x = x.contiguous(memory_format=LAST)
-    own.convolve(x, own.packed(weight), bias, case.margins, part)
+    own.convolve(x, weight, bias, case.margins, part)
 
     torch.testing.assert_close(part, expected, atol=1e-4, rtol=0.0)
     part.fill_(7.0)

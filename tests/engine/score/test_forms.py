@@ -101,18 +101,18 @@ def by_loops(form: object) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rows", "precision", "winograd", "expected"),
+    ("rows", "precision", "by_c", "expected"),
     [(63, "FP32", True, 0), (64, "FP32", True, 1), (64, "FP32", False, 0), (64, "FP16", True, 0)],
 )
 def test_long_tables_are_scored_in_the_quick_form(
     rows: int,
     precision: Precision,
-    winograd: bool,  # noqa: FBT001 - parametrised
+    by_c: bool,  # noqa: FBT001 - parametrised
     expected: int,
 ) -> None:
     """Half precision has products of its own, and its rounding would grow in Winograd's form."""
     model = convolving(("wide", WIDE))
-    shop = Shop(rows=rows, precision=precision, winograd=winograd)
+    shop = Shop(rows=rows, precision=precision, loops=by_c)
     own: Forward[Part] = Forward(model, shop, ROWS, lambda part: {"data": MANY[part]})
 
     found = [outputs["out"] for _, outputs in own.stream([slice(0, 2), slice(2, 3)], lanes=2)]

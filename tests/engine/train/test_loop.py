@@ -401,7 +401,7 @@ def by_loops(side: int) -> tuple[CompiledModel, Tensor]:
 @pytest.mark.parametrize("side", [3, 5])
 @pytest.mark.parametrize(
     ("without", "precision", "expected"),
-    [(NONE, "FP32", True), (frozenset({"winograd"}), "FP32", False), (NONE, "FP16", False)],
+    [(NONE, "FP32", True), (frozenset({"loops"}), "FP32", False), (NONE, "FP16", False)],
 )
 def test_convolutions_train_with_fewer_products_where_they_gain(
     side: int,
@@ -414,7 +414,7 @@ def test_convolutions_train_with_fewer_products_where_they_gain(
     used = Mock(wraps=convolve)
     monkeypatch.setattr(convolution, "convolve", used)
     found = []
-    for each in (without, frozenset[FastPath]({"winograd"})):
+    for each in (without, frozenset[FastPath]({"loops"})):
         model, images = by_loops(side)
         rows = len(images)
         source = ResidentSource({"data": images}, {"out": torch.arange(rows) % 3})

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 import engine.modules.convolution as convolution
 from engine.compile.lower import CompiledModel, compile_graph
-from engine.compile.passes import train_with_fewer_products
+from engine.compile.passes import train_by_loops
 from engine.devices import seeded
 from engine.errors import GraphError, ShapeError
 from engine.graph.infer import account, bind, check_trainable
@@ -175,7 +175,7 @@ def test_gradients_with_fewer_products_are_those_of_the_architecture(
 
     plain = gradients(graph, rows, lambda _: None)
     assert not used.called
-    found = gradients(graph, rows, train_with_fewer_products)
+    found = gradients(graph, rows, train_by_loops)
 
     assert used.called
     for mine, theirs in zip(found, plain, strict=True):
