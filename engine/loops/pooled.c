@@ -21,7 +21,7 @@ typedef struct {
     Images x, y;
     const float *filters; /* packed: (vectors, down, across, maps, LANES) */
     const float *bias;    /* or nothing */
-    int32_t *places;      /* of maxima among the neighbours, row by row; laid as they are; or nothing */
+    float *places;        /* or nothing: bits of int32, laid as y: which neighbour is the maximum, row by row */
     float *gradients;     /* of filters: (threads, vectors, down, across, maps, LANES) */
     float *scratch;       /* of every thread */
     int64_t room;         /* floats of scratch that a thread has */
@@ -56,7 +56,7 @@ INLINE void write_window(const int vectors, const int places, const Pooled *p, c
             most = larger(most, sums[i][v]);
         }
         store(y + filter, left, most + bias);
-        if (places) store((float *)(p->places + (y - p->y.first)) + filter, left, (Vector)place);
+        if (places) store(p->places + (y - p->y.first) + filter, left, (Vector)place);
     }
 }
 
@@ -110,12 +110,13 @@ void castorch_convolve_pooled(const Pooled *p)
 /* Lays out the gradients of a row of maxima: (columns, neighbours, vectors, LANES). */
 static void lay_out(const Pooled *p, const float *y, int64_t vectors, float *laid)
 {
-    for (int64_t q = 0; q < p->y.columns; q++, y += p->y.column)
+    const float *places = p->places + (y - p->y.first);
+    for (int64_t q = 0; q < p->y.columns; q++, y += p->y.column, places += p->y.column)
         for (int i = 0; i < WINDOW * WINDOW; i++)
             for (int64_t v = 0; v < vectors; v++, laid += LANES) {
                 const int64_t filter = v * LANES, left = p->count - filter;
-                const Integers place = (Integers)load((float *)(p->places + (y - p->y.first)) + filter, left);
-                *(Vector *)laid = (Vector)((place == i) & (Integers)load(y + filter, left));
+                const Integers is_here = (Integers)load(places + filter, left) == i;
+                *(Vector *)laid = (Vector)(is_here & (Integers)load(y + filter, left));
             }
 }
 
@@ -143,23 +144,20 @@ INLINE void add_row(const int vectors, const Pooled *p, const float *pixels, int
 {
     const int64_t across = p->across * p->maps;
     for (int64_t row = 0; row < p->down; row++, pixels += width)
-        for (int64_t k = 0; k < across; sums += LANES * CELLS, k += CELLS) {
-            const int64_t left = across - k;
-            if (left >= 5)
-                add_cells(5, vectors, p, pixels + k, width, laid, next, sums, apart);
-            else if (left == 4)
-                add_cells(4, vectors, p, pixels + k, width, laid, next, sums, apart);
-            else if (left == 3)
-                add_cells(3, vectors, p, pixels + k, width, laid, next, sums, apart);
-            else if (left == 2)
-                add_cells(2, vectors, p, pixels + k, width, laid, next, sums, apart);
-            else
-                add_cells(1, vectors, p, pixels + k, width, laid, next, sums, apart);
-            if (left < CELLS) sums -= LANES * (CELLS - left);
+        for (int64_t k = 0, cells; k < across; k += cells, sums += cells * LANES) {
+            cells = across - k < CELLS ? across - k : CELLS;
+            switch (cells) {
+            case CELLS: add_cells(CELLS, vectors, p, pixels + k, width, laid, next, sums, apart); break;
+            case 4: add_cells(4, vectors, p, pixels + k, width, laid, next, sums, apart); break;
+            case 3: add_cells(3, vectors, p, pixels + k, width, laid, next, sums, apart); break;
+            case 2: add_cells(2, vectors, p, pixels + k, width, laid, next, sums, apart); break;
+            default: add_cells(1, vectors, p, pixels + k, width, laid, next, sums, apart);
+            }
         }
 }
 
-/* Sums the gradients of filters over images: every share for itself, as many as threads were asked for. */
+/* Sums the gradients of filters over images, every share for itself. Shares are as many as threads were asked for,
+   however many there are. */
 void castorch_sum_pooled_gradients(const Pooled *p)
 {
     const int64_t width = (p->y.columns * WINDOW + p->across - 1) * p->maps;

@@ -90,7 +90,6 @@ class PooledLoops:
             weight: (K, C, R, S), where they go, in any order in memory.
         """
         job = self._job(x, weight, margins, y)
-        job.threads = min(job.threads, len(x) * y.shape[2])
         vectors = -(-len(weight) // self.lanes)
         job.room += y.shape[3] * WINDOW**2 * vectors * self.lanes
         scratch = torch.empty(job.threads * job.room)
