@@ -40,3 +40,16 @@ def laid_images(x: Tensor, top: int = 0, left: int = 0) -> Images:
 def address(tensor: Tensor | None) -> ctypes.c_void_p:
     """Return where the numbers of a tensor begin; a null pointer for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def output_size(x: Tensor, cells: tuple[int, int], margins: Margins) -> tuple[int, int]:
+    """Return the height and the width of the convolution of images (N, C, H, W).
+
+    Args:
+        x: the images.
+        cells: of a filter, down and across.
+        margins: zeros around an image.
+    """
+    left, right, top, bottom = margins
+    down, across = cells
+    return x.shape[2] + top + bottom - down + 1, x.shape[3] + left + right - across + 1

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engine.loops.arguments import WINDOW, Margins
+from engine.loops.arguments import WINDOW, Margins, output_size
 from engine.loops.library import library
 from engine.loops.pooled import HANDED, PooledLoops
 from engine.modules.convolution import Convolution2d
@@ -93,9 +93,8 @@ def _maxima(
 
 def _empty(x: Tensor, weight: Tensor, margins: Margins, dtype: torch.dtype) -> Tensor:
     """Return memory for as many numbers as there are maxima."""
-    left, right, top, bottom = margins
     filters, _, down, across = weight.shape
-    height, width = x.shape[2] + top + bottom - down + 1, x.shape[3] + left + right - across + 1
+    height, width = output_size(x, (down, across), margins)
     size = (len(x), filters, height // WINDOW, width // WINDOW)
     return torch.empty(size, dtype=dtype, memory_format=torch.channels_last)
 

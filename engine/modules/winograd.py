@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engine.loops.arguments import Margins
+from engine.loops.arguments import Margins, output_size
 from engine.loops.convolution import HANDED, TILE, Loops
 from engine.loops.library import library
 from engine.modules.transforms import matrices
@@ -44,14 +44,8 @@ def loops(side: int) -> Loops | None:
 def has_many_tiles(x: Tensor, side: int, margins: Margins) -> bool:
     """Return whether training by loops gains with images (N, C, H, W), if these can take them."""
     is_plain = x.dtype is torch.float32 and x.device.type == "cpu"
-    rows, columns = output_size(x, side, margins)
+    rows, columns = output_size(x, (side, side), margins)
     return is_plain and len(x) * -(-rows // TILE) * -(-columns // TILE) >= MANY_TILES
-
-
-def output_size(x: Tensor, side: int, margins: Margins) -> tuple[int, int]:
-    """Return the height and the width of the convolution of images (N, C, H, W)."""
-    left, right, top, bottom = margins
-    return x.shape[2] + top + bottom - side + 1, x.shape[3] + left + right - side + 1
 
 
 def turned(weight: Tensor) -> Tensor:
@@ -79,7 +73,7 @@ def convolved(
         window: neighbours down and across of which the largest is taken; 1 or ``WINDOW``.
     """
     filters, _, side, _ = shape
-    rows, columns = output_size(x, side, margins)
+    rows, columns = output_size(x, (side, side), margins)
     size = (len(x), filters, rows // window, columns // window)
     y = torch.empty(size, memory_format=torch.channels_last)
     _loops(side).convolve(_channels_last(x), packed, bias, margins, y, window=window)

@@ -1,8 +1,5 @@
 """The loops in C against torch's convolution and maximum in float64."""
 
-import os
-import subprocess
-import sys
 from math import nan
 from typing import Any, NamedTuple
 
@@ -19,6 +16,7 @@ from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.dropout import Dropout
 from engine.modules.pooled_convolution import PooledConvolution2d, pooled_loops
 from engine.padding import plan_convolution
+from tests.engine.modules.programs import printed
 
 pytestmark = pytest.mark.usefixtures("instructions")
 
@@ -205,15 +203,7 @@ print(torch.allclose(found(1), found(4), rtol=1e-4))
 
 
 def test_fewer_threads_than_were_asked_for_do_all_of_the_work() -> None:
-    done = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", FEWER_THREADS],
-        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    assert done.stdout == "True\n"
+    assert printed(FEWER_THREADS, OMP_THREAD_LIMIT="1") == "True\n"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -1,8 +1,5 @@
 """The loops in C against torch's convolution in float64."""
 
-import os
-import subprocess
-import sys
 from math import nan
 from typing import NamedTuple
 from unittest.mock import Mock
@@ -21,6 +18,7 @@ from engine.modules.convolution import Convolution2d, Windows
 from engine.modules.scored_convolution import ScoredConvolution2d
 from engine.modules.winograd import convolve, convolved, has_many_tiles, loops, turned
 from engine.padding import Axis, plan_convolution
+from tests.engine.modules.programs import printed
 
 LAST = torch.channels_last
 
@@ -172,15 +170,7 @@ print([torch.allclose(one, four, rtol=1e-4) for one, four in pairs])
 
 
 def test_fewer_threads_than_were_asked_for_do_all_of_the_work() -> None:
-    done = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", FEWER_THREADS],
-        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    assert done.stdout == "[True, True]\n"
+    assert printed(FEWER_THREADS, OMP_THREAD_LIMIT="1") == "[True, True]\n"
 
 
 def test_a_case_worked_by_hand() -> None:

@@ -22,6 +22,8 @@ from engine.layers.base import BuildOptions, Target
 from engine.layers.convolution import Convolution
 from engine.layers.input import Input
 from engine.layers.output import Output
+from engine.layers.pooling import Pooling
+from engine.modules.pooled_convolution import PooledConvolution2d, pooled_loops
 from engine.modules.winograd import convolve, loops
 from engine.precision import Precision
 from engine.train.checkpoint import Checkpoint, Checkpointing, Interrupted
@@ -427,6 +429,28 @@ def test_convolutions_train_with_fewer_products_where_they_gain(
 
     assert used.call_count == (3 if expected and loops(side) else 0)
     torch.testing.assert_close(found[0], found[1], atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("without", [NONE, frozenset({"loops"})])
+def test_the_first_convolution_trains_with_the_maxima_after_it(without: FastPaths) -> None:
+    """Weights and losses are those of torch's own operations, to rounding."""
+    images = torch.randn(24, 2, 8, 8, generator=seeded(4))
+    source = ResidentSource({"data": images}, {"out": torch.arange(24) % 3})
+    found = []
+    for each in (without, frozenset[FastPath]({"loops"})):
+        conv = Convolution(n_filters=5, width=3, act="TANH")
+        pool = Pooling(width=2, height=2, stride=2)
+        model = convolving(("conv", conv), ("pool", pool), maps=2, side=8)
+        options = optimizer("MOMENTUM", rate=0.1, max_epochs=3)
+        trainer = Trainer(model, options, source, batch_rows=10, valid=source, without=each)
+        losses = [[epoch.loss, epoch.valid_loss or 0.0] for epoch in trainer.run().history]
+        weights = torch.cat([weight.detach().flatten() for weight in model.parameters()])
+        found.append((model, weights, losses))
+
+    by_loops = isinstance(found[0][0].module.get_submodule("layer_1"), PooledConvolution2d)
+    assert by_loops is (without == NONE and pooled_loops() is not None)
+    torch.testing.assert_close(found[0][1], found[1][1], atol=2e-5, rtol=1e-5)
+    np.testing.assert_allclose(found[0][2], found[1][2], rtol=1e-4)
 
 
 @pytest.mark.parametrize(("first", "then", "expected"), [("FP16", "FP32", 0), ("FP32", "FP16", 2)])
