@@ -204,9 +204,11 @@ def first_not_finite(model: CompiledModel, batch: Batch, replicas: Replicas = AL
 
         return hook
 
+    modules = dict(model.module.named_children())
     handles = [
-        model.module.get_submodule(module_name(node.id)).register_forward_hook(watch(node.name))
+        modules[place].register_forward_hook(watch(node.name))
         for node in model.graph.nodes
+        if (place := module_name(node.id)) in modules  # else another layer does its work
     ]
     try:
         with torch.no_grad():

@@ -432,6 +432,21 @@ def test_convolutions_train_with_fewer_products_where_they_gain(
 
 
 @pytest.mark.parametrize("without", [NONE, frozenset({"loops"})])
+def test_a_first_convolution_that_diverges_is_named(without: FastPaths) -> None:
+    model = convolving(
+        ("conv", Convolution(n_filters=5, width=3)),
+        ("pool", Pooling(width=2, height=2, stride=2)),
+        maps=2,
+        side=8,
+    )
+    model.parameters("weights")[0].data.fill_(1e38)
+    images = torch.ones(4, 2, 8, 8)
+    source = ResidentSource({"data": images}, {"out": torch.arange(4) % 3})
+    with pytest.raises(TrainingError, match=r"epoch 0, batch 1, layer 'conv'; usual causes"):
+        Trainer(model, optimizer(), source, batch_rows=4, without=without).run()
+
+
+@pytest.mark.parametrize("without", [NONE, frozenset({"loops"})])
 def test_the_first_convolution_trains_with_the_maxima_after_it(without: FastPaths) -> None:
     """Weights and losses are those of torch's own operations, to rounding."""
     images = torch.randn(24, 2, 8, 8, generator=seeded(4))
