@@ -115,6 +115,9 @@ def _nurse(address: str) -> None:
 def _fork(listener: socket.socket, children: dict[int, int]) -> None:
     caller, _ = listener.accept()
     message, pipes, _, _ = socket.recv_fds(caller, MESSAGE_BYTES, 4)
+    if not message:  # it was killed before it asked
+        caller.close()
+        return
     call = json.loads(message)
     pid = os.fork()
     if pid == 0:
@@ -126,7 +129,8 @@ def _fork(listener: socket.socket, children: dict[int, int]) -> None:
     children[pid] = pipes.pop()
     for each in pipes:
         os.close(each)
-    caller.sendall(str(pid).encode())
+    with suppress(ConnectionError):  # it was killed; its child finds its pipes closed, and ends
+        caller.sendall(str(pid).encode())
     caller.close()
 
 
