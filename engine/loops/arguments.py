@@ -7,7 +7,6 @@ from torch import Tensor
 Margins = tuple[int, int, int, int]
 """Zeros around an image: left, right, top and bottom."""
 
-
 WINDOW = 2
 """Neighbours down and across of which the largest is taken, where that is asked for; windows lie
 side by side."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.loops.arguments import Images, Margins, address, laid_images
+from engine.loops.library import lanes
 
 TILE = 4
 """Pixels of the output, down and across, that one tile gives."""
@@ -75,11 +76,6 @@ class Loops:
     def products(self) -> int:
         """P."""
         return len(self.into) ** 2
-
-    @cached_property
-    def lanes(self) -> int:
-        """Numbers of a vector."""
-        return int(self.library.castorch_lanes())
 
     def turned(self, weight: Tensor, *, back: bool = False) -> Tensor:
         """Return filters in the form of the products, in the order that ``convolve`` reads.
@@ -183,8 +179,8 @@ class Loops:
 
     def _numbers(self, rows: int, columns: int) -> int:
         """Return how many numbers the matrices of all products take."""
-        vectors = rows * -(-columns // self.lanes) + 1
-        return self.products * self.lanes * vectors
+        vectors = rows * -(-columns // lanes(self.library)) + 1
+        return self.products * lanes(self.library) * vectors
 
 
 def _tiles(job: _Convolution) -> int:

@@ -41,3 +41,9 @@ def library(name: str, *handed: type[ctypes.Structure]) -> ctypes.CDLL | None:
         LOG.warning("%s is not used: %s", path.name, told)
         return None
     return found
+
+
+@cache
+def lanes(library: ctypes.CDLL) -> int:
+    """Return how many numbers a vector of a library's loops has."""
+    return int(library.castorch_lanes())

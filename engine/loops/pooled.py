@@ -5,13 +5,13 @@ Shape letters: N rows, C maps, H W height and width, K filters, R S cells of a f
 
 import ctypes
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from engine.loops.arguments import WINDOW, Images, Margins, address, laid_images
+from engine.loops.library import lanes
 
 
 class _Pooled(ctypes.Structure):
@@ -45,11 +45,6 @@ class PooledLoops:
 
     library: ctypes.CDLL
 
-    @cached_property
-    def lanes(self) -> int:
-        """Numbers of a vector."""
-        return int(self.library.castorch_lanes())
-
     def convolve(
         self,
         x: Tensor,
@@ -69,8 +64,10 @@ class PooledLoops:
             y: (N, K, H', W'), channels last: at most as many windows as there are neighbours for.
             places: int32, laid as ``y``: where a maximum is found, 0 to 3, row by row; or None.
         """
-        filters = functional.pad(weight.permute(2, 3, 1, 0), (0, -len(weight) % self.lanes))
-        packed = torch.stack(torch.split(filters, self.lanes, -1))
+        filters = functional.pad(
+            weight.permute(2, 3, 1, 0), (0, -len(weight) % lanes(self.library))
+        )
+        packed = torch.stack(torch.split(filters, lanes(self.library), -1))
         job = self._job(x, weight, margins, y)
         scratch = torch.empty(job.threads * job.room)
         job.filters, job.bias = address(packed), address(bias)
@@ -90,11 +87,11 @@ class PooledLoops:
             weight: (K, C, R, S), where they go, in any order in memory.
         """
         job = self._job(x, weight, margins, y)
-        vectors = -(-len(weight) // self.lanes)
-        job.room += y.shape[3] * WINDOW**2 * vectors * self.lanes
+        vectors = -(-len(weight) // lanes(self.library))
+        job.room += y.shape[3] * WINDOW**2 * vectors * lanes(self.library)
         scratch = torch.empty(job.threads * job.room)
         _, maps, down, across = weight.shape
-        sums = torch.empty(job.threads, vectors, down, across, maps, self.lanes)
+        sums = torch.empty(job.threads, vectors, down, across, maps, lanes(self.library))
         job.places, job.gradients, job.scratch = map(address, (places, sums, scratch))
         self.library.castorch_sum_pooled_gradients(ctypes.byref(job))
         found = sums.sum(0).permute(0, 4, 3, 1, 2).flatten(0, 1)

@@ -1,6 +1,12 @@
-"""Modules that deal out or mix maps."""
+"""How maps lie, and modules that deal out or mix them."""
 
+import torch
 from torch import Tensor, nn
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return maps (N, C, H, W) that lie side by side in every pixel; themselves if they do."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def part_of(x: Tensor, place: int, parts: int) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.modules.channels import channels_last
 from engine.modules.dropout import Dropout
 from engine.modules.finish import Activation, Finish
 from engine.sequences import is_true_step
@@ -25,7 +26,7 @@ def flat(sources: tuple[Tensor, ...]) -> Tensor:
     """
     for source in sources:
         if source.requires_grad and _lies_channels_last(source):
-            source.register_hook(_channels_last)  # type: ignore[no-untyped-call]
+            source.register_hook(channels_last)  # type: ignore[no-untyped-call]
     rows = [source.flatten(1) for source in sources]
     return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
 
@@ -33,10 +34,6 @@ def flat(sources: tuple[Tensor, ...]) -> Tensor:
 def _lies_channels_last(x: Tensor) -> bool:
     is_maps = x.dim() == MAPS_AXES and not x.is_contiguous()
     return is_maps and x.is_contiguous(memory_format=torch.channels_last)
-
-
-def _channels_last(gradient: Tensor) -> Tensor:
-    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def steps_of(sources: tuple[Tensor, ...]) -> Tensor:

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from engine.loops.arguments import WINDOW, Margins, output_size
 from engine.loops.library import library
 from engine.loops.pooled import HANDED, PooledLoops
+from engine.modules.channels import channels_last
 from engine.modules.convolution import Convolution2d
 from engine.modules.finish import Finish
 
@@ -44,7 +45,7 @@ class PooledConvolution2d(Finish):
         self.bias = plain.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        given = (_channels_last(x), self.weight, self.bias, self.margins)
+        given = (channels_last(x), self.weight, self.bias, self.margins)
         if not torch.is_grad_enabled():
             return self.finish(_maxima(*given))
         y: Tensor = _Maxima.apply(*given)  # type: ignore[no-untyped-call]
@@ -68,7 +69,7 @@ class _Maxima(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of filters and bias."""
-        (y,) = map(_channels_last, gradients)
+        (y,) = map(channels_last, gradients)
         x, weight, places = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
         assert not needs_x  # noqa: S101 - it is the first of a network
@@ -97,10 +98,6 @@ def _empty(x: Tensor, weight: Tensor, margins: Margins, dtype: torch.dtype) -> T
     height, width = output_size(x, (down, across), margins)
     size = (len(x), filters, height // WINDOW, width // WINDOW)
     return torch.empty(size, dtype=dtype, memory_format=torch.channels_last)
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _loops() -> PooledLoops:

@@ -22,6 +22,7 @@ from torch.autograd.function import once_differentiable
 from engine.loops.arguments import Margins, output_size
 from engine.loops.convolution import HANDED, TILE, Loops
 from engine.loops.library import library
+from engine.modules.channels import channels_last
 from engine.modules.transforms import matrices
 
 SIDES = (3, 5)
@@ -76,7 +77,7 @@ def convolved(
     rows, columns = output_size(x, (side, side), margins)
     size = (len(x), filters, rows // window, columns // window)
     y = torch.empty(size, memory_format=torch.channels_last)
-    _loops(side).convolve(_channels_last(x), packed, bias, margins, y, window=window)
+    _loops(side).convolve(channels_last(x), packed, bias, margins, y, window=window)
     return y
 
 
@@ -109,7 +110,7 @@ class _Convolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of images, filters and bias."""
-        (y,) = map(_channels_last, gradients)
+        (y,) = map(channels_last, gradients)
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
         return (
@@ -132,12 +133,8 @@ def _of_images(y: Tensor, weight: Tensor, margins: Margins) -> Tensor:
 def _of_filters(x: Tensor, y: Tensor, weight: Tensor, margins: Margins) -> Tensor:
     """Return the gradients of filters, laid as these."""
     found = torch.empty_like(weight)
-    _loops(weight.shape[2]).gradients(_channels_last(x), y, margins, found)
+    _loops(weight.shape[2]).gradients(channels_last(x), y, margins, found)
     return found
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _loops(side: int) -> Loops:
