@@ -101,8 +101,8 @@ def quicken(model: CompiledModel, *, loops: bool = True) -> CompiledModel:
 
     Convolutions of small filters are in Winograd's form. They, and those of few maps, write the
     maxima of 2 x 2 neighbours where nothing else is asked of them; other maxima of small windows
-    are taken slice by slice. What a module is replaced by has tensors of its own, and the module is
-    let go before the next one is looked at.
+    are taken slice by slice. Filters that are turned are tensors of their own, and the module that
+    had them is let go before the next one is looked at.
 
     Args:
         model: what ``fold_batch_norm`` returned.
